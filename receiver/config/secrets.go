@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// Secrets are the contents of the files that a Config names, by path. They never print.
+type Secrets map[SecretFile]string
+
+// Get returns the secret in a file, which must be there and not be empty: an empty key verifies anybody's callbacks.
+func (s Secrets) Get(f SecretFile) (string, error) {
+	v, ok := s[f]
+	if !ok {
+		return "", fmt.Errorf("secret file %q is missing: create the Secret and the key that the endpoint names", f)
+	}
+	if v == "" {
+		return "", fmt.Errorf("secret file %q is empty: put the credential into that key of the Secret", f)
+	}
+	return v, nil
+}
+
+// All returns the secrets in several files, in their order.
+func (s Secrets) All(files []SecretFile) ([]string, error) {
+	values := make([]string, 0, len(files))
+	for _, f := range files {
+		v, err := s.Get(f)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// String, GoString and LogValue keep the contents out of whatever prints them.
+func (s Secrets) String() string { return fmt.Sprintf("%d secrets", len(s)) }
+
+// GoString is String.
+func (s Secrets) GoString() string { return s.String() }
+
+// LogValue is String.
+func (s Secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Snapshot is one consistent reading of a configuration and of the secrets that it names.
+type Snapshot struct {
+	Config  Config
+	Secrets Secrets
+}

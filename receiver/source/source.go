@@ -1,0 +1,87 @@
+// Package source is what a source plug-in is: the part of the receiver that knows one platform, and nothing else.
+//
+// A source knows how its platform signs, what its callbacks mean and which words it wants to hear. It knows nothing of HTTP
+// servers, storage or retries: those belong to the stages around it. Package sourcetest holds the conformance suite that
+// every source passes; package sources lists them.
+package source
+
+import (
+	"net/textproto"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/event"
+)
+
+// Request is a callback as it came in.
+type Request struct {
+	// Query is the raw query string, without "?".
+	Query string
+	// Header holds the headers under their canonical names.
+	Header textproto.MIMEHeader
+	// Body is the raw body. It belongs to the request: a source must not change it or keep it beyond Identify's events.
+	Body []byte
+	// Received is the time to judge freshness by.
+	Received time.Time
+}
+
+// Proof says how a callback was verified.
+type Proof struct {
+	// Key is the position of the credential that matched in the endpoint's list, so that people see when the old key of a
+	// rotation is no longer used; -1 if the endpoint accepts unsigned callbacks and this was one.
+	Key int
+	// Dated says that the platform sent its own time, and Skew how far that was ahead (+) of Received or behind (-).
+	Dated bool
+	Skew  time.Duration
+}
+
+// Source verifies, identifies and answers the callbacks of one platform for one endpoint. It is safe for concurrent use.
+type Source interface {
+	// Verify checks the raw bytes, in constant time, against every live credential. The Proof is filled as far as it is known
+	// also when the callback is refused: a stale one still tells of the clock's skew.
+	Verify(r *Request) (Proof, *Refusal)
+
+	// Identify appends the events that a verified callback holds to dst: none if the endpoint's filter leaves it out, several if the
+	// platform sent a batch. It fills everything but Endpoint and Received, and Time only where the platform gives one. It is
+	// lenient: unknown fields and types are fine, integers never become floats.
+	Identify(dst []event.Event, r *Request) ([]event.Event, *Refusal)
+
+	// Answer returns the platform's own words: for a nil refusal "stored"; else why not. Body may be shared between calls.
+	Answer(refusal *Refusal) Answer
+
+	// AnswerWithin is the platform's time limit: a later answer counts as a failure.
+	AnswerWithin() time.Duration
+}
+
+// Answer is what the platform is told. The status is 200, or the refusal's.
+type Answer struct {
+	ContentType string
+	Body        []byte
+}
+
+// Reason is why a callback was not accepted: a bounded set, fit for a metric label.
+type Reason string
+
+// The reasons for a refusal. Sources use those that concern a platform's rules; ingest those of transport and storage.
+const (
+	ReasonSignatureMissing Reason = "signature_missing"
+	ReasonSignatureWrong   Reason = "signature_wrong"
+	ReasonStale            Reason = "stale"         // the platform's request time is outside the tolerance
+	ReasonWrongApp         Reason = "wrong_app"     // another app's callback
+	ReasonNotJSON          Reason = "not_json"      // and the platform does not sign the body
+	ReasonBadCommand       Reason = "bad_command"   // the kind of callback is missing or contradictory
+	ReasonMethod           Reason = "method"        // not POST
+	ReasonTooLarge         Reason = "too_large"     // over the size limit
+	ReasonTooSlow          Reason = "too_slow"      // the body did not arrive in time
+	ReasonCannotStore      Reason = "cannot_store"  // disk full, engine away
+	ReasonShuttingDown     Reason = "shutting_down" // the receiver stops
+	ReasonBadRequest       Reason = "bad_request"   // the body broke off
+)
+
+// Refusal says why a callback is not accepted. It is never a secret: Detail reaches the platform's console and the log.
+type Refusal struct {
+	Reason Reason
+	// Status is the HTTP status of the answer.
+	Status int
+	// Detail helps the person who set it up wrong and tells an attacker nothing. Lower-case, one line.
+	Detail string
+}
