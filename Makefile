@@ -1,0 +1,81 @@
+# Everything that developing Hookbay takes. Only Go, make and a POSIX shell are assumed: the tools are Go modules, pinned in
+# hack/tools/go.mod and built on first use.
+
+.DEFAULT_GOAL := help
+
+GO   ?= go
+TOOL := $(GO) tool -modfile=hack/tools/go.mod
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# make run
+LISTEN   ?= 127.0.0.1:8080
+ADMIN    ?= 127.0.0.1:9090
+DATA_DIR ?= .hookbay
+SAMPLES  ?= config/samples
+
+# make fuzz
+FUZZTIME ?= 5m
+
+# make bench
+COUNT ?= 6
+BASE  ?=
+
+# The race detector needs cgo and a C compiler. A machine that has only Go tests without it; CI tests with it.
+RACE = $$($(GO) build -race runtime/cgo >/dev/null 2>&1 && echo -race || echo 'No working C compiler: testing without the race detector.' >&2)
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+##@ Use
+
+.PHONY: build
+build: ## Build bin/hookbay and bin/receiver.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hookbay .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/receiver ./receiver
+
+.PHONY: run
+run: build ## Serve the sample endpoints, send each a signed callback, print what is delivered. LISTEN=, ADMIN=, DATA_DIR=.
+	@LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' DATA_DIR='$(DATA_DIR)' SAMPLES='$(SAMPLES)' sh hack/run.sh
+
+##@ Develop
+
+.PHONY: test
+test: ## Run all tests but the end-to-end ones.
+	@race=$(RACE); packages=$$($(GO) list ./... | grep -v '/hack/e2e') && \
+	  set -x && $(GO) test $$race $$packages
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests: the real programs, killed, starved and reconfigured. E2E_FLAGS=.
+	@race=$(RACE); set -x; $(GO) test $$race -count=1 -timeout 20m ./hack/e2e/... $(E2E_FLAGS)
+
+.PHONY: lint
+lint: ## Check the code against the house rules.
+	$(TOOL) golangci-lint run
+
+.PHONY: generate
+generate: ## Write the deep copies of api/ and the CRD in config/crd/bases.
+	$(TOOL) controller-gen object paths=./api/...
+	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+
+.PHONY: verify
+verify: generate ## Check that generated files, formatting and go.mod are what they should be.
+	@sh hack/verify.sh
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (5m).
+	@sh hack/fuzz.sh '$(FUZZTIME)'
+
+.PHONY: bench
+bench: ## Run the benchmarks COUNT (6) times into bin/bench.txt. BASE=FILE compares with an earlier result.
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./receiver/... | tee bin/bench.txt
+	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+.PHONY: clean
+clean: ## Remove what was built and what make run stored.
+	rm -rf bin dist .hookbay

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Checks what a compiler does not: formatting, both go.mod files, and that what make generate wrote is what is committed.
+set -eu
+go=${GO:-go}
+status=0
+
+unformatted=$(find . -name '*.go' -not -path './.git/*' -exec gofmt -l {} +)
+if [ -n "$unformatted" ]; then
+	printf 'Not formatted; run gofmt -w on:\n%s\n' "$unformatted"
+	status=1
+fi
+
+for dir in . hack/tools; do
+	if ! (cd "$dir" && $go mod tidy -diff); then
+		echo "$dir/go.mod is not tidy; run: cd $dir && go mod tidy"
+		status=1
+	fi
+done
+
+# Only the folders that make generate writes: a developer's other edits are none of its business.
+stale=$(git status --porcelain -- api config)
+if [ -n "$stale" ]; then
+	git --no-pager diff -- api config
+	printf 'Changed or new after make generate; look at it and commit it:\n%s\n' "$stale"
+	status=1
+fi
+exit $status
