@@ -1,0 +1,124 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TargetType names a kind of target.
+//
+// +kubebuilder:validation:Enum=Service;URL
+type TargetType string
+
+// The kinds of targets.
+const (
+	// TargetService is a Service in the endpoint's namespace.
+	TargetService TargetType = "Service"
+	// TargetURL is any http or https address.
+	TargetURL TargetType = "URL"
+)
+
+// Target says where the events go: type names the member that is set.
+//
+// Every event is sent as one POST. Any 2xx status means that you have it. Network errors, 404, 408, 409, 425, 429 and 5xx are tried
+// again; any other status makes the event a dead letter at once. Redirects are not followed.
+//
+// +kubebuilder:validation:XValidation:rule=`self.type != 'Service' || has(self.service)`,message="type is Service: add service with name and port"
+// +kubebuilder:validation:XValidation:rule=`self.type == 'Service' || !has(self.service)`,message="service is set, but type is not Service: write type: Service, or remove service"
+// +kubebuilder:validation:XValidation:rule=`self.type != 'URL' || has(self.url)`,message="type is URL: add url, such as https://chat.example.com/events"
+// +kubebuilder:validation:XValidation:rule=`self.type == 'URL' || !has(self.url)`,message="url is set, but type is not URL: write type: URL, or remove url"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundleRef) || (has(self.url) && self.url.startsWith('https:'))`,message="caBundleRef is of use only with an https url: remove it, or write type: URL and a url that begins with https://"
+type Target struct {
+	// type is Service or URL. The member service or url must be set accordingly, and not the other.
+	// +required
+	Type TargetType `json:"type"`
+
+	// service is a Service in the endpoint's namespace, called over plain HTTP. Set it if type is Service.
+	// +optional
+	Service *ServiceTarget `json:"service,omitempty"`
+
+	// url is the full address, such as https://chat.example.com/events. Set it if type is URL. It may have a query, but no user name,
+	// password or fragment, and must not be a link-local address such as 169.254.169.254.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.matches(r'[\s\\]')`,message="write a full http or https address, such as https://chat.example.com/events"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[a-zA-Z]+://[^/?#]*@')`,message="leave user name and password out of the url: put a token into a Secret and name it in bearerTokenRef"
+	// +kubebuilder:validation:XValidation:rule=`!self.contains('#')`,message="leave out the fragment (\"#\" and what follows): it is never sent"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[a-zA-Z]+://([^/?#]*@)?(169\.254\.|\[[fF][eE][89abAB]|\[.*:[fF]{4}:)')`,message="write the address of your service: link-local addresses (169.254.0.0/16, fe80::/10) are never delivered to"
+	URL string `json:"url,omitempty"`
+
+	// timeout bounds one attempt, from connecting to the last byte of the answer. Default 10s; 100ms to 5m. An attempt that takes
+	// longer counts as failed and is tried again, so your service may see an event twice.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('100ms') && duration(self) <= duration('5m')`,message="write a duration from 100ms to 5m, such as \"10s\""
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// headers are added to every delivery. They are in plain sight: a credential belongs into a Secret that bearerTokenRef names. The
+	// headers that Hookbay or HTTP itself sets can't be set here.
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule=`self.all(h, self.exists_one(o, o.name.lowerAscii() == h.name.lowerAscii()))`,message="name each header once: upper and lower case make no difference"
+	// +listType=map
+	// +listMapKey=name
+	Headers []Header `json:"headers,omitempty"`
+
+	// bearerTokenRef names a token that every delivery carries as "Authorization: Bearer <token>". Default: none.
+	// +optional
+	BearerTokenRef *SecretKeyRef `json:"bearerTokenRef,omitempty"`
+
+	// caBundleRef names PEM certificates that the certificate of an https url must chain to, in place of the public ones. Default: the public
+	// certificate authorities.
+	// +optional
+	CABundleRef *SecretKeyRef `json:"caBundleRef,omitempty"`
+
+	// signingSecretRef names a Standard Webhooks secret ("whsec_" and 24 to 64 random bytes in base64). Every delivery is then
+	// signed with it (webhook-id, webhook-timestamp, webhook-signature), so that your service can tell deliveries from forgeries.
+	// Default: not signed.
+	// +optional
+	SigningSecretRef *SecretKeyRef `json:"signingSecretRef,omitempty"`
+}
+
+// ServiceTarget is a port of a Service in the endpoint's namespace.
+type ServiceTarget struct {
+	// name of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,message="write the name of a Service in the same namespace, without namespace or domain: lower-case letters, digits and hyphens"
+	Name string `json:"name"`
+
+	// port is the Service's port, by number.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+
+	// path that events are posted to. Default /.
+	// +optional
+	// +kubebuilder:default="/"
+	Path URLPath `json:"path,omitempty"`
+}
+
+// Header is one HTTP header of a delivery.
+type Header struct {
+	// name of the header, such as X-Team. Upper and lower case make no difference.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[-!#$%&*+.^_|~0-9a-zA-Z]+$')`,message="write the name of a header, such as X-Team: letters, digits and hyphens, without colon or spaces"
+	// +kubebuilder:validation:XValidation:rule=`self.lowerAscii() != 'authorization'`,message="put the token into a Secret and name it in bearerTokenRef instead of setting Authorization"
+	// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['host', 'content-type', 'content-length', 'content-encoding', 'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])`,message="remove this header: HTTP itself or the event's body decides it"
+	// +kubebuilder:validation:XValidation:rule=`!self.lowerAscii().matches('^(ce|webhook|hookbay)-')`,message="choose another name: ce-, webhook- and Hookbay- headers are set by Hookbay"
+	Name string `json:"name"`
+
+	// value of the header: one line.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'[\x00-\x08\x0a-\x1f\x7f]')`,message="write the value on one line, without control characters"
+	Value string `json:"value"`
+}

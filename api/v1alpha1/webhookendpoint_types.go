@@ -1,0 +1,88 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// WebhookEndpoint is one address that a platform calls back. It says which platform calls, with which credentials, and where
+// the events go.
+//
+// Every callback is verified, stored durably, answered in the platform's own words inside its time limit, and then delivered
+// as a CloudEvent (HTTP binary mode, the body byte for byte the platform's): at least once, with retries, and events of one
+// subject in order.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,path=webhookendpoints,singular=webhookendpoint,shortName=whe,categories=hookbay
+// +kubebuilder:printcolumn:name="Source",type=string,JSONPath=".spec.source.type",description="Platform that calls back."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$')`,message="metadata.name must be 1 to 52 lower-case letters, digits and hyphens, and begin with a letter: the names of pods and Services are made from it"
+type WebhookEndpoint struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what you want.
+	// +required
+	Spec WebhookEndpointSpec `json:"spec"`
+}
+
+// WebhookEndpointSpec is what you want of an endpoint. Only source and target are required.
+type WebhookEndpointSpec struct {
+	// source says which platform calls back, and holds the names of the Secrets that prove it.
+	// +required
+	Source Source `json:"source"`
+
+	// target says where the events go.
+	// +required
+	Target Target `json:"target"`
+
+	// delivery says how events are sent to the target: order, parallelism, retries.
+	// +optional
+	// +kubebuilder:default={}
+	Delivery Delivery `json:"delivery,omitzero"`
+
+	// buffer says how events are kept between the platform's callback and the delivery, and for how long after it.
+	// +optional
+	// +kubebuilder:default={}
+	Buffer Buffer `json:"buffer,omitzero"`
+
+	// exposure says under which host and path the platform reaches the endpoint.
+	// +optional
+	Exposure Exposure `json:"exposure,omitzero"`
+}
+
+// WebhookEndpointList is a list of WebhookEndpoints.
+//
+// +kubebuilder:object:root=true
+type WebhookEndpointList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []WebhookEndpoint `json:"items"`
+}
+
+// SecretKeyRef names one key of a Secret in the endpoint's namespace. A line break at the end of the value is ignored.
+// When the value changes, the receiver takes the new one without a restart.
+type SecretKeyRef struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="write the name of a Secret: lower-case letters, digits, hyphens and dots"
+	Name string `json:"name"`
+
+	// key in the Secret's data. There is no default.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[-._a-zA-Z0-9]+$') && !self.startsWith('..') && self != '.'`,message="write a key of the Secret's data: letters, digits, hyphens, underscores and dots"
+	Key string `json:"key"`
+}
+
+// URLPath is the path of a URL, taken literally.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule=`self.startsWith('/')`,message="a path begins with \"/\", as in /events"
+// +kubebuilder:validation:XValidation:rule=`!self.contains('?') && !self.contains('#')`,message="write the path only: leave out the query (\"?\") and the fragment (\"#\")"
+// +kubebuilder:validation:XValidation:rule=`!self.contains('//') && !self.matches(r'/\.{1,2}(/|$)')`,message="leave out empty, \".\" and \"..\" segments: platforms and proxies resolve them differently"
+// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-zA-Z0-9._~!$&*+,;=:@/?#-]*$')`,message="use letters, digits and ._~!$&*+,;=:@- only: proxies decode percent-encoded characters differently"
+type URLPath string
