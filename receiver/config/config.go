@@ -6,7 +6,7 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -154,15 +154,16 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).String())
 }
 
-// UnmarshalJSON reads what time.ParseDuration reads.
+// UnmarshalJSON reads what time.ParseDuration reads. Its error is a json.UnmarshalTypeError, to which encoding/json adds the field's path.
 func (d *Duration) UnmarshalJSON(b []byte) error {
+	refusal := &json.UnmarshalTypeError{Value: "value", Type: reflect.TypeFor[Duration]()}
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("duration %s: write it as a string such as \"10s\"", b)
+		return refusal
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("duration %q: write it as \"500ms\", \"10s\" or \"1h30m\"", s)
+		return refusal
 	}
 	*d = Duration(v)
 	return nil

@@ -1,0 +1,181 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// volume writes files the way the kubelet does: a new directory, then one rename of the link "..data" to it.
+type volume struct {
+	dir        string
+	generation int
+}
+
+func newVolume(t *testing.T, files map[string]string) *volume {
+	t.Helper()
+	v := &volume{dir: t.TempDir()}
+	v.write(t, files)
+	for name := range files {
+		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(v.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
+func (v *volume) write(t *testing.T, files map[string]string) {
+	t.Helper()
+	v.generation++
+	current := fmt.Sprintf("..generation-%d", v.generation)
+	if err := os.Mkdir(filepath.Join(v.dir, current), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(v.dir, current, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(v.dir, "..tmp")
+	if err := os.Symlink(current, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link, filepath.Join(v.dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	if v.generation > 1 {
+		if err := os.RemoveAll(filepath.Join(v.dir, fmt.Sprintf("..generation-%d", v.generation-1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// naming is a configuration whose only endpoint names these secret files.
+func naming(files ...string) string {
+	return `{"endpoints": [{"namespace": "shop", "name": "a", "path": "/a",
+  "source": {"type": "Lazada", "lazada": {"appKey": "1", "appSecretFiles": ["` + strings.Join(files, `", "`) + `"]}},
+  "target": {"type": "HTTP", "url": "http://a/"}, "delivery": {}, "buffer": {}}]}`
+}
+
+func TestFiles_Load(t *testing.T) {
+	c := newVolume(t, map[string]string{"config.json": naming("one", "two")})
+	s := newVolume(t, map[string]string{"one": "first\n", "two": "second\r\n", "other": "not named"})
+	f := Files{Config: filepath.Join(c.dir, "config.json"), SecretsDir: s.dir}
+
+	got, err := f.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Secrets{"one": "first", "two": "second"}); !maps.Equal(want, got.Secrets) || len(got.Config.Endpoints) != 1 {
+		t.Errorf("Load read %d secrets (equal: %t) and %d endpoints, want the 2 that are named and 1", len(got.Secrets), maps.Equal(want, got.Secrets), len(got.Config.Endpoints))
+	}
+
+	s.write(t, map[string]string{"one": "new", "two": " kept \n\n", "other": ""})
+	if got, err = f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Secrets{"one": "new", "two": " kept \n"}); !maps.Equal(want, got.Secrets) {
+		t.Errorf("Load after a change read %v, want the changed secrets, with only one line break trimmed", map[SecretFile]string(got.Secrets))
+	}
+}
+
+func TestFiles_Load_neverMixesTwoGenerations(t *testing.T) {
+	names := []string{"one", "two", "three", "four"}
+	generation := func(n int) map[string]string {
+		files := make(map[string]string)
+		for _, name := range names {
+			files[name] = fmt.Sprint(n)
+		}
+		return files
+	}
+	c := newVolume(t, map[string]string{"config.json": naming(names...)})
+	s := newVolume(t, generation(0))
+	f := Files{Config: filepath.Join(c.dir, "config.json"), SecretsDir: s.dir}
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range 300 {
+			s.write(t, generation(n+1))
+		}
+	}()
+	defer func() { <-done }()
+	loaded := 0
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		got, err := f.Load()
+		if err != nil {
+			continue // The files were unsteady; the next poll comes.
+		}
+		loaded++
+		if values := slices.Compact(slices.Sorted(maps.Values(got.Secrets))); len(values) != 1 {
+			t.Fatalf("one reading holds secrets of the generations %v", values)
+		}
+	}
+	if loaded == 0 {
+		t.Error("no reading succeeded, not even after the last change")
+	}
+}
+
+func TestFiles_Load_refuses(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"good": "x", "huge": strings.Repeat("hunter2 ", MaxSecretBytes/8+1)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "leading-out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ document, wantErr string }{
+		"a missing secret":         {naming("good", "bad"), `secret file "bad" is missing: create the Secret`},
+		"a path out of the folder": {naming("../x"), "write a path below the secrets directory"},
+		"a link out of the folder": {naming("leading-out"), `secret file "leading-out"`},
+		"a folder":                 {naming("folder"), `secret file "folder" is not a file`},
+		"a huge secret":            {naming("huge"), `secret file "huge": larger than`},
+		"a broken document":        {"{", "the document breaks off"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.json")
+			if err := os.WriteFile(path, []byte(tt.document), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Files{Config: path, SecretsDir: dir}.Load()
+			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("error is %v, want one with %q", err, tt.wantErr)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error quotes a secret: %v", err)
+			}
+		})
+	}
+
+	if _, err := (Files{Config: filepath.Join(dir, "none")}).Load(); err == nil {
+		t.Error("a missing config is accepted")
+	}
+}
+
+func TestSecrets_neverPrint(t *testing.T) {
+	s := Snapshot{Secrets: Secrets{"a": "hunter2"}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if out := fmt.Sprintf(verb, s); strings.Contains(out, "hunter2") {
+			t.Errorf("%s prints %s", verb, out)
+		}
+	}
+}

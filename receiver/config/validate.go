@@ -1,0 +1,275 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// The bounds that Validate keeps.
+const (
+	// MaxCredentials is how many credentials an endpoint may have at once: enough for any rotation, few enough to try each.
+	MaxCredentials = 4
+	maxNameBytes   = 253  // of a namespace or a name: what Kubernetes allows
+	maxPathBytes   = 1024 // of an endpoint's path
+	maxInFlight    = 4096 // attempts at once: each holds an event and a connection
+	maxProblems    = 16   // that one error lists
+)
+
+// Validate checks what the types cannot say. The error lists every problem, each with the field's path and what to write instead.
+func (c *Config) Validate() error {
+	var p problems
+	names := make(map[string]int)
+	routes := make(map[[2]string]int)
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		at := fmt.Sprintf("endpoints[%d]", i)
+		e.validate(at, &p)
+		if first, ok := names[e.Key()]; ok {
+			p.add(at+".name", "endpoints[%d] is %s already: list each endpoint once", first, e.Key())
+		} else {
+			names[e.Key()] = i
+		}
+		route := [2]string{NormalHost(e.Host), e.Path}
+		if first, ok := routes[route]; ok {
+			p.add(at+".path", "endpoints[%d] has this host and path already: choose another path", first)
+		} else {
+			routes[route] = i
+		}
+	}
+	return p.err()
+}
+
+// NormalHost is the form in which hosts are compared: without port, brackets and a trailing dot, in lower case.
+func NormalHost(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok { // IPv6, with or without a port
+		host, _, _ = strings.Cut(inner, "]")
+	} else if i := strings.IndexByte(host, ':'); i >= 0 && i == strings.LastIndexByte(host, ':') {
+		host = host[:i]
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+func (e *Endpoint) validate(at string, p *problems) {
+	validateName(at+".namespace", e.Namespace, p)
+	validateName(at+".name", e.Name, p)
+	if !validHost(e.Host) {
+		p.add(at+".host", `write a host name such as "hooks.example.com", without scheme or port, or leave it out for any host`)
+	}
+	validatePath(at+".path", e.Path, p)
+	e.Source.validate(at+".source", p)
+	e.Target.validate(at+".target", p)
+	e.Delivery.validate(at+".delivery", p)
+	e.Buffer.validate(at+".buffer", p)
+}
+
+// validateName keeps names fit for metric labels, headers and keys of the buffer.
+func validateName(at, name string, p *problems) {
+	bad := func(r rune) bool { return !isAlnum(r) && r != '-' && r != '.' }
+	if name == "" || len(name) > maxNameBytes || strings.ContainsFunc(name, bad) || name != strings.ToLower(name) {
+		p.add(at, `write a Kubernetes name: lower-case letters, digits, "-" and "."`)
+	}
+}
+
+func validHost(host string) bool {
+	if host == "" {
+		return true
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	bad := func(r rune) bool { return !isAlnum(r) && r != '-' && r != '.' }
+	return len(host) <= maxNameBytes && !strings.ContainsFunc(host, bad) && strings.Trim(host, ".-") != ""
+}
+
+// validatePath allows only what no client and no proxy rewrites: no escapes, no empty and no dot segments. So a path can be compared
+// byte by byte.
+func validatePath(at, path string, p *problems) {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		p.add(at, `begin it with "/"`)
+	case len(path) > maxPathBytes:
+		p.add(at, "keep it within %d bytes", maxPathBytes)
+	case strings.ContainsFunc(path, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune("/-._~!$&'()*+,;=:@", r) }):
+		p.add(at, `use only letters, digits and "-", ".", "_", "~" between the slashes, unescaped`)
+	case strings.Contains(path, "//") || slices.ContainsFunc(strings.Split(path, "/"), func(s string) bool { return s == "." || s == ".." }):
+		p.add(at, `write it without "//", "." and ".." segments: proxies rewrite them`)
+	}
+}
+
+func isAlnum(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func (s *Source) validate(at string, p *problems) {
+	members := []struct {
+		typ, field string
+		set        bool
+	}{
+		{SourceLazada, "lazada", s.Lazada != nil},
+		{SourceTencentIM, "tencentIM", s.TencentIM != nil},
+	}
+	known := false
+	for _, m := range members {
+		switch {
+		case s.Type == m.typ && !m.set:
+			p.add(at+"."+m.field, "type is %s: set it", m.typ)
+		case s.Type != m.typ && m.set:
+			p.add(at+"."+m.field, "type is not %s: remove it or set type: %s", m.typ, m.typ)
+		}
+		known = known || s.Type == m.typ
+	}
+	if !known {
+		p.add(at+".type", "write %s or %s", SourceLazada, SourceTencentIM)
+	}
+	if s.Lazada != nil {
+		s.Lazada.validate(at+".lazada", p)
+	}
+	if s.TencentIM != nil {
+		s.TencentIM.validate(at+".tencentIM", p)
+	}
+}
+
+func (l *Lazada) validate(at string, p *problems) {
+	if l.AppKey == "" || strings.ContainsFunc(l.AppKey, func(r rune) bool { return !isAlnum(r) }) {
+		p.add(at+".appKey", `write the app's key as the console shows it, such as "100132"`)
+	}
+	validateFiles(at+".appSecretFiles", l.AppSecretFiles, 1, p)
+	for i, t := range l.MessageTypes {
+		if slices.Contains(l.MessageTypes[:i], t) {
+			p.add(fmt.Sprintf("%s.messageTypes[%d]", at, i), "list each message type once")
+		}
+	}
+}
+
+func (t *TencentIM) validate(at string, p *problems) {
+	if t.SDKAppID <= 0 {
+		p.add(at+".sdkAppID", "write the app's SDKAppID as the console shows it, such as 1400000001")
+	}
+	if t.Unsigned != "" && t.Unsigned != UnsignedReject && t.Unsigned != UnsignedAccept {
+		p.add(at+".unsigned", "write %s or %s", UnsignedReject, UnsignedAccept)
+	}
+	least := 1
+	if t.Unsigned == UnsignedAccept {
+		least = 0
+	}
+	validateFiles(at+".tokenFiles", t.TokenFiles, least, p)
+	notNegative(at+".requestTimeTolerance", t.RequestTimeTolerance, p)
+	for i, cmd := range t.Commands {
+		if cmd == "" || slices.Contains(t.Commands[:i], cmd) {
+			p.add(fmt.Sprintf("%s.commands[%d]", at, i), `name each callback command once, such as "C2C.CallbackAfterSendMsg"`)
+		}
+	}
+}
+
+func validateFiles(at string, files []SecretFile, least int, p *problems) {
+	if len(files) < least || len(files) > MaxCredentials {
+		p.add(at, "list %d to %d files", least, MaxCredentials)
+	}
+	for i, f := range files {
+		validateFile(fmt.Sprintf("%s[%d]", at, i), f, p)
+		if slices.Contains(files[:i], f) {
+			p.add(fmt.Sprintf("%s[%d]", at, i), "list each file once")
+		}
+	}
+}
+
+func validateFile(at string, f SecretFile, p *problems) {
+	if !filepath.IsLocal(string(f)) || strings.ContainsRune(string(f), '\\') || filepath.Clean(string(f)) == "." || !utf8.ValidString(string(f)) {
+		p.add(at, `write a path below the secrets directory, such as "lazada-app/app-secret"`)
+	}
+}
+
+func (t *Target) validate(at string, p *problems) {
+	if t.Type != TargetHTTP {
+		p.add(at+".type", "write %s", TargetHTTP)
+	}
+	u, err := url.Parse(t.URL)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		p.add(at+".url", `write an address such as "http://chat.shop.svc:8080/events"`)
+	case u.User != nil:
+		p.add(at+".url", "remove the user information: credentials belong in a Secret, use bearerTokenFile")
+	case u.Fragment != "":
+		p.add(at+".url", `remove "#" and what follows: it is never sent`)
+	}
+	notNegative(at+".timeout", t.Timeout, p)
+	for i, h := range t.Headers {
+		h.validate(fmt.Sprintf("%s.headers[%d]", at, i), t.BearerTokenFile != "", p)
+	}
+	for field, f := range map[string]SecretFile{
+		"bearerTokenFile": t.BearerTokenFile, "caBundleFile": t.CABundleFile, "signingSecretFile": t.SigningSecretFile,
+	} {
+		if f != "" {
+			validateFile(at+"."+field, f, p)
+		}
+	}
+}
+
+func (h *Header) validate(at string, bearer bool, p *problems) {
+	if !httpguts.ValidHeaderFieldName(h.Name) {
+		p.add(at+".name", `write a header's name such as "X-Team"`)
+	}
+	if !httpguts.ValidHeaderFieldValue(h.Value) {
+		p.add(at+".value", "write it without line breaks and control characters")
+	}
+	if bearer && strings.EqualFold(h.Name, "Authorization") {
+		p.add(at+".name", "bearerTokenFile sets Authorization: keep one of the two")
+	}
+}
+
+func (d *Delivery) validate(at string, p *problems) {
+	if d.Ordering != "" && d.Ordering != OrderingSubject && d.Ordering != OrderingNone {
+		p.add(at+".ordering", "write %s or %s", OrderingSubject, OrderingNone)
+	}
+	if d.MaxInFlight < 0 || d.MaxInFlight > maxInFlight {
+		p.add(at+".maxInFlight", "write 1 to %d, or leave it out for 64", maxInFlight)
+	}
+	r := d.Retry
+	notNegative(at+".retry.initialInterval", r.InitialInterval, p)
+	notNegative(at+".retry.maxInterval", r.MaxInterval, p)
+	notNegative(at+".retry.maxAge", r.MaxAge, p)
+	if r.InitialInterval > 0 && r.MaxInterval > 0 && r.InitialInterval > r.MaxInterval {
+		p.add(at+".retry.maxInterval", "write at least initialInterval")
+	}
+}
+
+func (b *Buffer) validate(at string, p *problems) {
+	if b.Type != "" && b.Type != BufferDisk {
+		p.add(at+".type", "write %s or leave it out", BufferDisk)
+	}
+	if b.MaxBytes < 0 {
+		p.add(at+".maxBytes", "write a number of bytes, or leave it out for what the file system has")
+	}
+	notNegative(at+".deduplicationWindow", b.DeduplicationWindow, p)
+	if b.Retention != nil {
+		notNegative(at+".retention", *b.Retention, p)
+	}
+}
+
+func notNegative(at string, d Duration, p *problems) {
+	if d < 0 {
+		p.add(at, `write a duration that is not negative, such as "10s"`)
+	}
+}
+
+// problems collects what Validate finds, up to a number that a person can read.
+type problems struct{ list []error }
+
+func (p *problems) add(at, format string, args ...any) {
+	p.list = append(p.list, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
+}
+
+func (p *problems) err() error {
+	if extra := len(p.list) - maxProblems; extra > 0 {
+		return errors.Join(append(p.list[:maxProblems:maxProblems], fmt.Errorf("and %d more problems", extra))...)
+	}
+	return errors.Join(p.list...)
+}
