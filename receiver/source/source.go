@@ -75,6 +75,8 @@ const (
 	ReasonCannotStore      Reason = "cannot_store"  // disk full, engine away
 	ReasonShuttingDown     Reason = "shutting_down" // the receiver stops
 	ReasonBadRequest       Reason = "bad_request"   // the body broke off
+	ReasonOverloaded       Reason = "overloaded"    // more callbacks at once than the receiver has room for
+	ReasonInternal         Reason = "internal"      // a defect of the receiver; the log has the details
 )
 
 // Refusal says why a callback is not accepted. It is never a secret: Detail reaches the platform's console and the log.
