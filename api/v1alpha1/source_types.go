@@ -45,7 +45,7 @@ type LazadaSource struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-zA-Z0-9_-]+$')`,message="write the App Key as the Lazada console shows it, such as \"100132\": letters and digits without spaces"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-zA-Z0-9]+$')`,message="write the App Key as the Lazada console shows it, such as \"100132\": letters and digits only"
 	AppKey string `json:"appKey"`
 
 	// appSecretRefs name the App Secret: 1 to 4 keys of Secrets, any of which may match. When the secret is reset, Lazada signs with

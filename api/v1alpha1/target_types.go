@@ -111,8 +111,8 @@ type Header struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[-!#$%&*+.^_|~0-9a-zA-Z]+$')`,message="write the name of a header, such as X-Team: letters, digits and hyphens, without colon or spaces"
 	// +kubebuilder:validation:XValidation:rule=`self.lowerAscii() != 'authorization'`,message="put the token into a Secret and name it in bearerTokenRef instead of setting Authorization"
-	// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['host', 'content-type', 'content-length', 'content-encoding', 'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])`,message="remove this header: HTTP itself or the event's body decides it"
-	// +kubebuilder:validation:XValidation:rule=`!self.lowerAscii().matches('^(ce|webhook|hookbay)-')`,message="choose another name: ce-, webhook- and Hookbay- headers are set by Hookbay"
+	// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['host', 'content-type', 'content-length', 'content-encoding', 'connection', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])`,message="remove this header: HTTP itself or the event's body decides it"
+	// +kubebuilder:validation:XValidation:rule=`!self.lowerAscii().matches('^(ce|webhook|hookbay|proxy)-')`,message="choose another name: headers that begin with ce-, webhook- or Hookbay- are set by Hookbay, those with Proxy- by proxies"
 	Name string `json:"name"`
 
 	// value of the header: one line.

@@ -15,7 +15,7 @@ import (
 // +kubebuilder:resource:scope=Namespaced,path=webhookendpoints,singular=webhookendpoint,shortName=whe,categories=hookbay
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=".spec.source.type",description="Platform that calls back."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
-// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$')`,message="metadata.name must be 1 to 52 lower-case letters, digits and hyphens, and begin with a letter: the names of pods and Services are made from it"
+// +kubebuilder:validation:XValidation:rule=`!has(self.metadata.name) || self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$')`,message="metadata.name must be 1 to 52 lower-case letters, digits and hyphens, and begin with a letter: the names of pods and Services are made from it"
 type WebhookEndpoint struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -1,0 +1,135 @@
+package manifests
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/receiver/config"
+)
+
+// ReceiverConfig renders the configuration of a receiver that serves these endpoints, which have passed the rules of their
+// definition. What they leave out is left to the receiver's defaults, which are the same as the API's.
+func ReceiverConfig(endpoints []hookbayv1alpha1.WebhookEndpoint) config.Config {
+	c := config.Config{Endpoints: make([]config.Endpoint, 0, len(endpoints))}
+	for i := range endpoints {
+		e := &endpoints[i]
+		c.Endpoints = append(c.Endpoints, config.Endpoint{
+			Namespace:  e.Namespace,
+			Name:       e.Name,
+			Generation: e.Generation,
+			Host:       e.Spec.Exposure.Host,
+			Path:       endpointPath(e),
+			Source:     receiverSource(e.Namespace, &e.Spec.Source),
+			Target:     receiverTarget(e.Namespace, &e.Spec.Target),
+			Delivery:   receiverDelivery(&e.Spec.Delivery),
+			Buffer:     receiverBuffer(&e.Spec.Buffer),
+		})
+	}
+	return c
+}
+
+func endpointPath(e *hookbayv1alpha1.WebhookEndpoint) string {
+	if p := e.Spec.Exposure.Path; p != "" {
+		return string(p)
+	}
+	return "/" + e.Namespace + "/" + e.Name
+}
+
+func receiverSource(namespace string, s *hookbayv1alpha1.Source) config.Source {
+	out := config.Source{Type: string(s.Type)}
+	if l := s.Lazada; l != nil {
+		out.Lazada = &config.Lazada{
+			AppKey:         l.AppKey,
+			AppSecretFiles: secretFiles(namespace, l.AppSecretRefs),
+			MessageTypes:   l.MessageTypes,
+		}
+	}
+	if t := s.TencentIM; t != nil {
+		out.TencentIM = &config.TencentIM{
+			SDKAppID:             t.SDKAppID,
+			TokenFiles:           secretFiles(namespace, t.TokenRefs),
+			RequestTimeTolerance: duration(t.RequestTimeTolerance),
+			Commands:             t.Commands,
+			Unsigned:             string(t.Unsigned),
+		}
+	}
+	return out
+}
+
+func receiverTarget(namespace string, t *hookbayv1alpha1.Target) config.Target {
+	out := config.Target{
+		Type:              config.TargetHTTP,
+		URL:               t.URL,
+		Timeout:           duration(t.Timeout),
+		BearerTokenFile:   secretFile(namespace, t.BearerTokenRef),
+		CABundleFile:      secretFile(namespace, t.CABundleRef),
+		SigningSecretFile: secretFile(namespace, t.SigningSecretRef),
+	}
+	if s := t.Service; s != nil {
+		path := string(s.Path)
+		if path == "" {
+			path = "/"
+		}
+		out.URL = fmt.Sprintf("http://%s.%s.svc:%d%s", s.Name, namespace, s.Port, path)
+	}
+	for _, h := range t.Headers {
+		out.Headers = append(out.Headers, config.Header{Name: h.Name, Value: h.Value})
+	}
+	return out
+}
+
+func receiverDelivery(d *hookbayv1alpha1.Delivery) config.Delivery {
+	return config.Delivery{
+		Ordering:    string(d.Ordering),
+		MaxInFlight: int(d.MaxInFlight),
+		Retry: config.Retry{
+			InitialInterval: duration(d.Retry.InitialInterval),
+			MaxInterval:     duration(d.Retry.MaxInterval),
+			MaxAge:          duration(d.Retry.MaxAge),
+		},
+		Suspend: d.Suspend,
+	}
+}
+
+func receiverBuffer(b *hookbayv1alpha1.Buffer) config.Buffer {
+	size := resource.MustParse(hookbayv1alpha1.DefaultDiskSize)
+	if b.Disk != nil && b.Disk.Size != nil {
+		size = *b.Disk.Size
+	}
+	out := config.Buffer{
+		Type: string(b.Type),
+		// The last tenth is the file system's, and room to make room: the store compacts before it frees.
+		MaxBytes:            size.Value() / 10 * 9,
+		DeduplicationWindow: duration(b.DeduplicationWindow),
+	}
+	if b.Retention != nil { // none at all and the default are told apart
+		retention := config.Duration(b.Retention.Duration)
+		out.Retention = &retention
+	}
+	return out
+}
+
+func duration(d *metav1.Duration) config.Duration {
+	if d == nil {
+		return 0
+	}
+	return config.Duration(d.Duration)
+}
+
+func secretFile(namespace string, ref *hookbayv1alpha1.SecretKeyRef) config.SecretFile {
+	if ref == nil {
+		return ""
+	}
+	return SecretFile(namespace, *ref)
+}
+
+func secretFiles(namespace string, refs []hookbayv1alpha1.SecretKeyRef) []config.SecretFile {
+	var files []config.SecretFile
+	for _, r := range refs {
+		files = append(files, SecretFile(namespace, r))
+	}
+	return files
+}
