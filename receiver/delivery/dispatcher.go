@@ -1,0 +1,225 @@
+// Package delivery sends an endpoint's stored events to its target: one attempt at a time for each event, retries with backoff, dead
+// letters for what cannot be delivered.
+//
+// Order is the buffer's: it hands out no event while an earlier one of its subject is leased or waits for a retry. So a worker never
+// waits on behalf of an event; it settles a failed one with the time of its next attempt and takes another, and a failing subject
+// holds up no other.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
+	"github.com/hookbay/hookbay/receiver/delivery/target"
+)
+
+// The waits between tries when the buffer itself fails.
+const (
+	bufferRetryMin = 100 * time.Millisecond
+	bufferRetryMax = 2 * time.Second
+)
+
+const defaultDrainTime = 10 * time.Second
+
+// Options are what a Dispatcher needs.
+type Options struct {
+	// Endpoint is "namespace/name", for logs and metrics.
+	Endpoint string
+	// Queue is where the endpoint's events come from.
+	Queue buffer.Queue
+	// Target is where they go. It stays the caller's to close, after Run has returned.
+	Target target.Target
+	// Policy says how. Zero values take its defaults.
+	Policy Policy
+	// DrainTime is how long attempts under way may still take once Run's context has ended. Default: 10 s; negative: none.
+	DrainTime time.Duration
+	// Metrics are shared by all dispatchers. Nil: not measured.
+	Metrics *Metrics
+	// Log is where trouble is told. Nil: slog.Default.
+	Log *slog.Logger
+	// Now is the clock that ages and due times are told by. Nil: time.Now.
+	Now func() time.Time
+	// Rand returns numbers in [0, 1) for the jitter. Nil: math/rand. It is called from many goroutines.
+	Rand func() float64
+}
+
+// Dispatcher delivers one endpoint's events until its context ends. To change a target or policy, start a new Dispatcher on the same
+// queue and end the old one's context; both may run at once, since the queue leases an event to one of them only.
+type Dispatcher struct {
+	o       Options
+	metrics *endpointMetrics
+	report  *reporter
+
+	mu sync.Mutex
+	// workers counts those that run, idle those of them that wait for an event.
+	workers, idle int
+}
+
+// New returns a Dispatcher that does nothing before Run.
+func New(o Options) *Dispatcher {
+	o.Policy = o.Policy.withDefaults()
+	if o.DrainTime == 0 {
+		o.DrainTime = defaultDrainTime
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64 //nolint:gosec // jitter need not be unpredictable
+	}
+	return &Dispatcher{
+		o:       o,
+		metrics: o.Metrics.endpoint(o.Endpoint),
+		report:  &reporter{log: o.Log.With("endpoint", o.Endpoint)},
+	}
+}
+
+// Run delivers until ctx ends or the buffer is closed, and must be called once. When ctx ends it leases nothing more at once, gives
+// attempts under way DrainTime to finish, then cancels them and gives their events back, and returns when every worker has stopped.
+//
+// An outcome that the buffer fails to store is stored again until it succeeds, even after ctx has ended: otherwise a delivered event
+// would be delivered twice, or its subject stand still. Closing the buffer ends that too, so whoever stops the process bounds the wait
+// for Run and then closes the buffer.
+func (d *Dispatcher) Run(ctx context.Context) {
+	attempts, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stopDrain := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(max(0, d.o.DrainTime))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-attempts.Done(): // Run has returned
+		}
+	})
+	defer stopDrain()
+	var wg sync.WaitGroup
+	d.mu.Lock()
+	d.startWorker(ctx, attempts, &wg)
+	d.mu.Unlock()
+	wg.Wait()
+}
+
+// startWorker is called with the lock held. A worker started on demand stays: the pool grows to what the endpoint's traffic has
+// needed at once, so a quiet endpoint has one goroutine, and a busy one starts none for an event.
+func (d *Dispatcher) startWorker(ctx, attempts context.Context, wg *sync.WaitGroup) {
+	d.workers++
+	d.idle++
+	wg.Go(func() { d.work(ctx, attempts, wg) })
+}
+
+// work is one worker. ctx ends the leasing, attempts ends the attempts under way.
+func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
+	for {
+		lease, ok := d.next(ctx)
+		if !ok {
+			return
+		}
+		d.mu.Lock()
+		d.idle--
+		if d.idle == 0 && d.workers < d.o.Policy.MaxInFlight {
+			d.startWorker(ctx, attempts, wg)
+		}
+		d.mu.Unlock()
+
+		d.attempt(attempts, lease)
+
+		d.mu.Lock()
+		d.idle++
+		d.mu.Unlock()
+	}
+}
+
+// next leases an event; false means that there is nothing more to do.
+func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, bool) {
+	wait := bufferRetryMin
+	for {
+		lease, err := d.o.Queue.Next(ctx)
+		if err == nil && ctx.Err() == nil {
+			return lease, true
+		}
+		if err == nil {
+			d.o.Queue.Release(lease) // leased in the instant of the stop
+			return nil, false
+		}
+		if ctx.Err() != nil || errors.Is(err, buffer.ErrClosed) {
+			return nil, false
+		}
+		d.report.bufferFailed("next", err, d.o.Now())
+		if !sleep(ctx, wait) {
+			return nil, false
+		}
+		wait = min(2*wait, bufferRetryMax)
+	}
+}
+
+// attempt sends a leased event and ends its lease.
+func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery) {
+	d.metrics.inFlight.Inc()
+	start := d.o.Now()
+	res := d.o.Target.Send(ctx, &lease.Event, lease.Attempt)
+	end := d.o.Now()
+	d.metrics.inFlight.Dec()
+	d.metrics.duration.Observe(end.Sub(start).Seconds())
+	d.metrics.attempts.WithLabelValues(res.Outcome).Inc()
+
+	if res.Class == target.Retryable && ctx.Err() != nil {
+		d.o.Queue.Release(lease) // the stop, not the target, made it fail: it does not count
+		return
+	}
+	v := d.o.Policy.decide(res, lease, end, d.o.Rand())
+	if !d.settle(lease, v.outcome) {
+		return
+	}
+	switch {
+	case v.dead != "":
+		d.metrics.dead.WithLabelValues(v.dead).Inc()
+		d.report.dead(lease, v.outcome.Reason)
+	case v.outcome.Verdict == buffer.Retry:
+		d.report.failed(lease, res, end)
+	default:
+		d.metrics.lag.Observe(max(0, end.Sub(lease.Event.Received).Seconds()))
+		d.report.delivered()
+	}
+}
+
+// settle returns true when the outcome is stored, false when the buffer was closed before.
+func (d *Dispatcher) settle(lease *buffer.Delivery, o buffer.Outcome) bool {
+	ctx := context.Background() // no stop cancels it, see Run
+	wait := bufferRetryMin
+	for {
+		err := d.o.Queue.Settle(ctx, lease, o)
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, buffer.ErrClosed) {
+			return false
+		}
+		d.report.bufferFailed("settle", err, d.o.Now())
+		sleep(ctx, wait)
+		wait = min(2*wait, bufferRetryMax)
+	}
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,141 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbay/hookbay/receiver/delivery/target"
+	"github.com/hookbay/hookbay/receiver/event"
+)
+
+// logRecorder keeps what is logged, one JSON object a line.
+type logRecorder struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func newLogRecorder() *logRecorder { return &logRecorder{} }
+
+func (l *logRecorder) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+
+func (l *logRecorder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logRecorder) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// lines returns the lines without their time.
+func (l *logRecorder) lines(t *testing.T) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for line := range strings.Lines(l.text()) {
+		m := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		delete(m, "time")
+		all = append(all, m)
+	}
+	return all
+}
+
+func (l *logRecorder) count(message string) int {
+	return strings.Count(l.text(), `"msg":"`+message+`"`)
+}
+
+func TestDispatcher_logsTroubleOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := sampleEvent("a", 1)
+		q := newMemoryQueue(e)
+		logs := newLogRecorder()
+		start := time.Now()
+		run(t, Options{
+			Queue: q, Log: logs.logger(), Policy: Policy{InitialInterval: 20 * time.Second, MaxInterval: 20 * time.Second},
+			Target: targetFunc(func(context.Context, *event.Event, int) target.Result {
+				if time.Since(start) >= 75*time.Second {
+					return accepted
+				}
+				return busy
+			}),
+		})
+		time.Sleep(2 * time.Minute) // virtual: attempts every 10 s
+		synctest.Wait()
+		failed := func(attempt, failures float64) map[string]any {
+			return map[string]any{
+				"level": "WARN", "msg": "Delivery failed", "endpoint": "shop/im", "id": e.ID.String(), "type": "a1", "attempt": attempt,
+				"outcome": "5xx", "detail": "target answered 503 Service Unavailable", "failures": failures,
+			}
+		}
+		want := []map[string]any{
+			failed(1, 1),
+			failed(7, 6),
+			{"level": "INFO", "msg": "Target accepts deliveries again", "endpoint": "shop/im"},
+		}
+		if diff := cmp.Diff(want, logs.lines(t)); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDispatcher_logsEachDeadLetterWithoutItsSubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := sampleEvent("a", 1), sampleEvent("a", 2)
+		logs := newLogRecorder()
+		run(t, Options{Queue: newMemoryQueue(first, second), Log: logs.logger(), Target: answering(gone)})
+		synctest.Wait()
+		line := func(e event.Event) map[string]any {
+			return map[string]any{
+				"level": "WARN", "msg": "Event became a dead letter", "endpoint": "shop/im", "id": e.ID.String(), "type": e.Type,
+				"attempts": 1.0, "reason": "target answered 410 Gone",
+			}
+		}
+		if diff := cmp.Diff([]map[string]any{line(first), line(second)}, logs.lines(t)); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+		if strings.Contains(logs.text(), "subject-") {
+			t.Errorf("the log holds a subject:\n%s", logs.text())
+		}
+	})
+}
+
+// A target that accepts some events and fails others must not write a line for each.
+func TestDispatcher_logsLittleWhenTheTargetFlaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []event.Event
+		for i := range 1000 {
+			events = append(events, sampleEvent("a", i))
+		}
+		logs := newLogRecorder()
+		q := newMemoryQueue(events...)
+		run(t, Options{Queue: q, Log: logs.logger(), Policy: Policy{InitialInterval: 2 * time.Millisecond}, Target: targetFunc(
+			func(_ context.Context, _ *event.Event, attempt int) target.Result {
+				if attempt == 1 {
+					return busy
+				}
+				return accepted
+			})})
+		time.Sleep(30 * time.Second) // virtual
+		synctest.Wait()
+		if len(q.outcomes) != 2000 {
+			t.Fatalf("got %d outcomes, want 2000", len(q.outcomes))
+		}
+		if got := len(logs.lines(t)); got != 2 {
+			t.Errorf("got %d log lines, want 2:\n%s", got, logs.text())
+		}
+	})
+}

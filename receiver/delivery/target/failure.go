@@ -1,0 +1,97 @@
+package target
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+)
+
+// maxDetail bounds, in bytes, what of a foreign text (a certificate's names, say) gets into a Detail.
+const maxDetail = 200
+
+// failure says what an attempt without an answer means. All are worth another attempt: names and certificates change.
+//
+// It never repeats the text of an error that it does not know: net/http quotes what came instead of an answer, and a peer that
+// echoes the request would put the URL's query and the credentials into the log.
+func failure(ctx context.Context, err error, timeout time.Duration) Result {
+	outcome, detail := OutcomeNetwork, "the connection broke, or what came back is not an HTTP answer"
+	op, isOp := errors.AsType[*net.OpError](err)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		outcome, detail = OutcomeTimeout, fmt.Sprintf("no answer within %s", timeout)
+	case ctx.Err() != nil:
+		outcome, detail = OutcomeCancelled, "the receiver stopped before the answer came"
+	case isA[*forbiddenAddressError](err):
+		f, _ := errors.AsType[*forbiddenAddressError](err)
+		outcome, detail = OutcomeForbiddenAddress, f.Error()
+	case isA[*net.DNSError](err):
+		d, _ := errors.AsType[*net.DNSError](err)
+		outcome, detail = OutcomeDNS, fmt.Sprintf("cannot resolve %s: %s", printable(d.Name), printable(d.Err))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		outcome, detail = OutcomeRefused, "connection refused: nobody listens at the target's address and port"
+	case isOp && op.Op == "dial":
+		outcome, detail = dialFailure(op)
+	case tlsDetail(err) != "":
+		outcome, detail = OutcomeTLS, tlsDetail(err)
+	case isTimeout(err):
+		outcome, detail = OutcomeTimeout, "the TLS handshake took too long"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		outcome, detail = OutcomeReset, "the target closed the connection without an answer"
+	}
+	return Result{Class: Retryable, Outcome: outcome, Detail: detail}
+}
+
+func dialFailure(op *net.OpError) (outcome, detail string) {
+	if op.Timeout() {
+		return OutcomeTimeout, fmt.Sprintf("no connection within %s", dialTimeout)
+	}
+	if errno, ok := errors.AsType[syscall.Errno](op); ok {
+		return OutcomeNetwork, "cannot connect: " + errno.Error()
+	}
+	return OutcomeNetwork, "cannot connect"
+}
+
+// tlsDetail is empty if err is not TLS's.
+func tlsDetail(err error) string {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the target does not speak TLS: write http:// or the port that does"
+	}
+	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the target's certificate is not accepted: " + printable(c.Err.Error())
+	}
+	// crypto/tls reports alerts, sent or received, as these operations.
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
+		return "the TLS handshake failed: " + printable(op.Err.Error())
+	}
+	return ""
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// printable makes a foreign text fit for a log line.
+func printable(s string) string {
+	if len(s) > maxDetail {
+		s = s[:maxDetail] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}

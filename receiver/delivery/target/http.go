@@ -1,0 +1,217 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/event"
+)
+
+const (
+	defaultTimeout = 10 * time.Second
+	dialTimeout    = 5 * time.Second
+	tlsTimeout     = 5 * time.Second
+	// idleTimeout is below the idle timeout of common servers (Node.js closes after 5 s): a request that meets a connection
+	// which the other side is just closing fails, and nobody can tell whether it was seen.
+	idleTimeout = 4 * time.Second
+	// maxAnswerHeader bounds an answer's header, in bytes.
+	maxAnswerHeader = 64 << 10
+	// An HTTP/2 connection whose other end vanished is found by pings; otherwise every attempt on it would run into its timeout.
+	pingAfter   = 15 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
+// HTTPOptions are what an HTTP target does not take from the endpoint's configuration. The zero value is good.
+type HTTPOptions struct {
+	// Receiver is the replica's name in the header Hookbay-Receiver. Empty: the host's name.
+	Receiver string
+	// MaxIdleConns is how many idle connections are kept: the endpoint's MaxInFlight. Zero: 64.
+	MaxIdleConns int
+	// ForbidLoopback refuses loopback addresses too. Pods set it: their inspect port listens there, and whoever may write a
+	// WebhookEndpoint is not thereby allowed to inspect.
+	ForbidLoopback bool
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// HTTP posts events as CloudEvents 1.0 in HTTP binary mode: the platform's body byte for byte, the attributes as headers.
+//
+// It never goes to link-local, multicast, unspecified or cloud metadata addresses, whatever the target's name resolves to, and so
+// ignores the proxies of the environment: a proxy would dial in its stead, unchecked. It does not follow redirects. One Send is
+// one request: net/http repeats it only if not a byte of it had been written to a connection that turned out to be closed (and, by
+// its own rule, if the user adds the header Idempotency-Key).
+type HTTP struct {
+	request   *http.Request
+	constant  http.Header
+	signer    *signer
+	timeout   time.Duration
+	transport *http.Transport
+	now       func() time.Time
+}
+
+var _ Target = (*HTTP)(nil)
+
+// NewHTTP returns the target that cfg describes. Its errors name the field and never hold a secret.
+func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, error) {
+	if o.Receiver == "" {
+		o.Receiver, _ = os.Hostname() // without a name the header is left out
+	}
+	if o.MaxIdleConns <= 0 {
+		o.MaxIdleConns = 64
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	g := guard{forbidLoopback: o.ForbidLoopback}
+	u, err := parseURL(cfg.URL, g)
+	if err != nil {
+		return nil, err
+	}
+	h := &HTTP{timeout: time.Duration(cfg.Timeout), now: o.Now}
+	if h.timeout <= 0 {
+		h.timeout = defaultTimeout
+	}
+	var token string
+	if cfg.BearerTokenFile != "" {
+		if token, err = secrets.Get(cfg.BearerTokenFile); err != nil {
+			return nil, fmt.Errorf("target.bearerTokenFile: %w", err)
+		}
+	}
+	if cfg.SigningSecretFile != "" {
+		secret, err := secrets.Get(cfg.SigningSecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("target.signingSecretFile: %w", err)
+		}
+		if h.signer, err = newSigner(secret, o.Now); err != nil {
+			return nil, fmt.Errorf("target.signingSecretFile %q: %w", cfg.SigningSecretFile, err)
+		}
+	}
+	if h.constant, err = constantHeader(cfg, token, o.Receiver); err != nil {
+		return nil, err
+	}
+	h.request = &http.Request{
+		Method: http.MethodPost, URL: u, Host: u.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if host := h.constant.Get("Host"); host != "" {
+		h.request.Host = host // net/http takes it from here alone
+		h.constant.Del("Host")
+	}
+	roots, err := rootCAs(cfg.CABundleFile, secrets)
+	if err != nil {
+		return nil, err
+	}
+	h.transport = newTransport(g, roots, o.MaxIdleConns)
+	return h, nil
+}
+
+func newTransport(g guard, roots *x509.CertPool, maxIdle int) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: g.control}
+	return &http.Transport{
+		Proxy:       nil, // see HTTP
+		DialContext: dialer.DialContext,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0),
+		},
+		TLSHandshakeTimeout:    tlsTimeout,
+		ForceAttemptHTTP2:      true, // a dialer of one's own switches it off otherwise
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		DisableCompression:     true, // the answer's body is thrown away
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdle,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+	}
+}
+
+// parseURL never quotes the URL in an error: its query may hold a token.
+func parseURL(raw string, g guard) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, errors.New("target.url is not an absolute http or https URL: write it as https://host/path")
+	}
+	if u.User != nil {
+		return nil, errors.New("target.url holds a user name: remove it and use a bearer token")
+	}
+	if u.Fragment != "" {
+		return nil, errors.New("target.url has a fragment (#…), which is never sent: remove it")
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
+		if err := g.check(addr); err != nil {
+			return nil, fmt.Errorf("target.url: %w", err)
+		}
+	}
+	return u, nil
+}
+
+// rootCAs returns nil, which means the system's, if no bundle is named.
+func rootCAs(file config.SecretFile, secrets config.Secrets) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := secrets.Get(file)
+	if err != nil {
+		return nil, fmt.Errorf("target.caBundleFile: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(pem)) {
+		return nil, fmt.Errorf("target.caBundleFile %q holds no certificate: put PEM blocks \"BEGIN CERTIFICATE\" into it", file)
+	}
+	return pool, nil
+}
+
+// Send makes one attempt.
+func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
+	resp, err := h.transport.RoundTrip(h.newRequest(ctx, e, attempt))
+	if err != nil {
+		return failure(ctx, err, h.timeout)
+	}
+	drain(resp, cancel)
+	return judge(resp, h.now())
+}
+
+func (h *HTTP) newRequest(ctx context.Context, e *event.Event, attempt int) *http.Request {
+	req := h.request.WithContext(ctx)
+	req.Header = eventHeader(h.constant, e, attempt)
+	if h.signer != nil {
+		h.signer.sign(req.Header, e.ID.String(), e.Body)
+	}
+	if len(e.Body) == 0 {
+		req.Body = http.NoBody
+		return req
+	}
+	req.ContentLength = int64(len(e.Body))
+	req.Body = newBody(e.Body)
+	req.GetBody = func() (io.ReadCloser, error) { return newBody(e.Body), nil }
+	return req
+}
+
+// body is a request's body in one allocation.
+type body struct{ bytes.Reader }
+
+func newBody(b []byte) *body {
+	r := &body{}
+	r.Reset(b)
+	return r
+}
+
+// Close does nothing: there is nothing to free.
+func (*body) Close() error { return nil }
+
+// Close lets go of idle connections.
+func (h *HTTP) Close() { h.transport.CloseIdleConnections() }

@@ -1,0 +1,36 @@
+package target
+
+// The words that Result.Outcome can be, whatever the kind of target. They are few and fixed, so that they are fit for a metric label.
+const (
+	Outcome2xx = "2xx"
+	Outcome3xx = "3xx"
+	Outcome4xx = "4xx"
+	Outcome5xx = "5xx"
+	// OutcomeOddStatus is an HTTP status outside 200 to 599.
+	OutcomeOddStatus = "odd_status"
+	// OutcomeTimeout: no connection or no answer in time.
+	OutcomeTimeout = "timeout"
+	// OutcomeRefused: nobody listens at the target's address.
+	OutcomeRefused = "refused"
+	// OutcomeDNS: the target's name has no address.
+	OutcomeDNS = "dns"
+	// OutcomeTLS: the certificate is not accepted, or the other side does not speak TLS.
+	OutcomeTLS = "tls"
+	// OutcomeReset: the other side closed the connection without an answer.
+	OutcomeReset = "reset"
+	// OutcomeForbiddenAddress: the target's name leads to an address that deliveries never go to.
+	OutcomeForbiddenAddress = "forbidden_address"
+	// OutcomeNetwork is any other failure to get an answer.
+	OutcomeNetwork = "network"
+	// OutcomeCancelled: the receiver stopped before the answer came.
+	OutcomeCancelled = "cancelled"
+)
+
+// Outcomes lists the words that Result.Outcome can be.
+func Outcomes() []string {
+	return []string{
+		Outcome2xx, Outcome3xx, Outcome4xx, Outcome5xx, OutcomeOddStatus,
+		OutcomeTimeout, OutcomeRefused, OutcomeDNS, OutcomeTLS, OutcomeReset,
+		OutcomeForbiddenAddress, OutcomeNetwork, OutcomeCancelled,
+	}
+}

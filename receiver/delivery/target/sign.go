@@ -1,0 +1,44 @@
+package target
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// signer adds the headers of Standard Webhooks 1.0: webhook-id is the event's id, the same for every attempt, and
+// webhook-timestamp is the time of this attempt, since consumers refuse what is older than a few minutes.
+type signer struct {
+	hook *standardwebhooks.Webhook
+	now  func() time.Time
+}
+
+// newSigner takes a secret of "whsec_" and base64. Its errors never hold the secret.
+func newSigner(secret string, now func() time.Time) (*signer, error) {
+	const want = `want "whsec_" and the base64 of 24 to 64 random bytes`
+	encoded, ok := strings.CutPrefix(secret, "whsec_")
+	if !ok || encoded == "" {
+		return nil, errors.New("the signing secret is not a Standard Webhooks secret: " + want)
+	}
+	hook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return nil, errors.New("the signing secret is not base64 after its prefix: " + want) //nolint:nilerr // err may quote the secret
+	}
+	return &signer{hook: hook, now: now}, nil
+}
+
+func (s *signer) sign(h http.Header, id string, body []byte) {
+	now := s.now()
+	signature, err := s.hook.Sign(id, now, body)
+	if err != nil {
+		// HMAC cannot fail, and an unsigned delivery is one that the consumer refuses: the attempt shows it.
+		return
+	}
+	h["Webhook-Id"] = []string{id}
+	h["Webhook-Timestamp"] = []string{strconv.FormatInt(now.Unix(), 10)}
+	h["Webhook-Signature"] = []string{signature}
+}
