@@ -1,0 +1,95 @@
+// Package e2e tests the real program, as a process of its own: every recorded callback against the answer that its platform wants to
+// hear, and the promises that are broken only by a crash, a long backlog, a full disk or a change of configuration.
+//
+//	go test ./hack/e2e                                   # what CI runs
+//	go test ./hack/e2e -args -e2e.callbacks=100000       # a longer crash test
+//	go test ./hack/e2e -run Backlog -args -e2e.backlog=200000 -e2e.subjects=20000
+//
+// No verdict hangs on the clock: tests act when a number of callbacks has been acknowledged or delivered, and wait for events with
+// deadlines that only a hang exceeds. Times that are worth knowing are printed.
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	callbacksFlag = flag.Int("e2e.callbacks", 10_000, "callbacks of the crash test")
+	backlogFlag   = flag.Int("e2e.backlog", 20_000, "undelivered events of the backlog test")
+	subjectsFlag  = flag.Int("e2e.subjects", 2_000, "subjects that these events belong to")
+)
+
+// patience is how long a test waits for something that should happen at once on an idle machine. Only a hang exceeds it.
+const patience = 2 * time.Minute
+
+// programs is where the built programs are.
+var programs string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "hookbay-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // temporary anyway
+	programs = dir
+	return m.Run()
+}
+
+// hookbay is the program as it is released.
+func hookbay(t *testing.T) string {
+	t.Helper()
+	return built(t, released)
+}
+
+// checkedHookbay is the program with the race detector in it, if the tests have it too: a data race makes it exit with 66.
+func checkedHookbay(t *testing.T) string {
+	t.Helper()
+	if raceDetector {
+		return built(t, checked)
+	}
+	return built(t, released)
+}
+
+// released and checked build on first use, once.
+var (
+	released = sync.OnceValues(func() (string, error) {
+		return build("hookbay", []string{"CGO_ENABLED=0"}, "-trimpath", "-ldflags", "-s -w")
+	})
+	checked = sync.OnceValues(func() (string, error) {
+		return build("hookbay-race", []string{"CGO_ENABLED=1"}, "-race")
+	})
+)
+
+func built(t *testing.T, program func() (string, error)) string {
+	t.Helper()
+	name, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func build(name string, env []string, flags ...string) (string, error) {
+	out := filepath.Join(programs, name)
+	args := append(append([]string{"build", "-o", out}, flags...), ".")
+	cmd := exec.Command("go", args...) // outlives the test that happens to be first, so has no context of one
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), env...)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %v: %w\n%s", args, err, output)
+	}
+	return out, nil
+}
