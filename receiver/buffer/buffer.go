@@ -79,7 +79,7 @@ type Appended struct{ Stored, Duplicates int }
 
 // Delivery is an event leased to a delivery attempt.
 type Delivery struct {
-	// Event is the caller's own: Body is not shared.
+	// Event is what to deliver. Its Body must not be changed.
 	Event event.Event
 	// Attempt counts from 1.
 	Attempt int

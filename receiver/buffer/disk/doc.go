@@ -1,0 +1,50 @@
+// Package disk is the embedded buffer engine: Pebble, one database for all endpoints of a receiver.
+//
+// # What is stored where
+//
+// Every key begins with a letter and, but for m, the queue's number (big-endian uint32), so that each kind of entry of each queue is
+// one contiguous range that can be dropped with a single range deletion.
+//
+//	m format                      format version
+//	m sequence                    the last sequence number given out
+//	m queue <namespace/name>      the queue's number and its last settings
+//	p <seq>                       a pending event: the record
+//	i <bucket> <id>               an identity of the deduplication window: when it was appended
+//	c                             cursor: the first sequence number that is not in a lane yet
+//	h <lane>                      a lane that has a head
+//	f <lane> <seq>                a follower
+//	t <due> <seq>                 when a head is due, and how many attempts it has had
+//	d <time> <seq>                a delivered event that is kept for a while
+//	x <time> <seq>                a dead letter
+//	a, s                          counters: appended; settled and dead
+//
+// A lane holds the events of one subject. Events move p → (h+t | f) → gone, d or x; their record stays at p until they are settled, so nothing
+// is written twice on the way. Memory holds only the heads that are leased or about to be, never a lane that waits.
+//
+// # Why a crash loses nothing and invents nothing
+//
+// Pebble's write-ahead log is one sequence of atomic batches. After a crash a prefix of that sequence is there, at least up to the last
+// batch that a sync covered. The argument therefore needs only that every batch leads from one sound state to another, and that the two promises
+// wait for the right sync:
+//
+//  1. Append is one batch: p, i, a and m sequence together. Append returns after the sync of that batch. A repeat finds i, perhaps of a
+//     batch that is applied and not yet synced; it returns after the sync of the group it came in, which is later in the same log.
+//     So an acknowledged event is in the prefix. A batch that the crash cut off was never acknowledged, and all of its
+//     entries are gone together: no identity is remembered without its event.
+//  2. Only synced events are moved into lanes, and that move is one batch: h, t or f, and c. If it is lost, the cursor is still before
+//     those events and they are moved again.
+//  3. A settlement is one batch: p and t go, d or x come, the counters change, and the lane's next event becomes its head or the lane ends.
+//     Settle returns, and the next event of the lane is leased, after that batch is synced. If it is lost, the attempt was still under way as far
+//     as anybody was told: the event is handed out again, before its successors.
+//  4. A retry is one batch: t moves. If it is lost, the attempt is not counted and the event is due earlier.
+//  5. What is dropped without a sync (old identities, old delivered events) was not promised to anybody any longer.
+//
+// Pebble checks its blocks and log records by checksum; each record carries one more, bound to its sequence number, so that an entry that is damaged or
+// misplaced is told apart. It is set aside as a dead letter and never delivered.
+//
+// # When the disk is full
+//
+// Append refuses while less than a reserve is free (see space.go), so that settlements, which need little, still have room. Delivered events
+// that were only kept to look at go first. Should somebody else fill the file system, writes wait for room for a while instead of
+// failing.
+package disk

@@ -1,0 +1,60 @@
+package disk
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// blockCacheBytes bounds the cache of blocks read back from disk. Delivery reads what has just been written, mostly from memory;
+// a large cache would only buy faster catching up after an outage.
+const blockCacheBytes = 16 << 20
+
+// pebbleOptions sizes the database for a pod of 256 MiB, whatever the backlog.
+func pebbleOptions(o Options, s *space) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                 vfs.OnDiskFull(o.FS, s.waitForRoom),
+		FormatMajorVersion: pebble.FormatNewest,
+		CacheSize:          blockCacheBytes,
+		MemTableSize:       s.memTableBytes(),
+		// Two to write to while two are flushed: enough for a burst, and still bounded.
+		MemTableStopWritesThreshold: 4,
+		// One core at most: the hot path needs the others.
+		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
+		MaxOpenFiles:               512,
+		Logger:                     logger{o.Log},
+	}
+	opts.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) { o.Log.Error("Buffer failed in the background", "error", err) },
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			o.Log.Warn("Disk is slow", "operation", info.OpType.String(), "duration", info.Duration)
+		},
+	}
+	for i := range opts.Levels {
+		// Most look-ups are for what is not there: an identity that is new, a lane that is idle.
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return opts
+}
+
+// logger hands Pebble's own messages on.
+type logger struct{ log *slog.Logger }
+
+// Infof drops the message: it is about every flush and compaction.
+func (logger) Infof(string, ...any) {}
+
+// Errorf logs an error.
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("Buffer reports an error", "detail", fmt.Sprintf(format, args...))
+}
+
+// Fatalf ends the process, as Pebble demands when the log can no longer be written: going on would acknowledge what is not durable. A restart
+// recovers all that was acknowledged.
+func (l logger) Fatalf(format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	l.log.Error("Buffer cannot go on and stops the process: check the disk", "detail", detail)
+	panic("buffer cannot go on: " + detail)
+}
