@@ -23,14 +23,24 @@ type ID [16]byte
 // NewID hashes the parts of an identity, joined by a zero byte, with SHA-256 and keeps the first 16 bytes, the first 32
 // hex digits of which are the CloudEvents id.
 func NewID(parts ...string) ID {
-	h := sha256.New()
+	size := len(parts)
+	for _, p := range parts {
+		size += len(p)
+	}
+	// Most identities are short: those are hashed without allocating.
+	var room [512]byte
+	joined := room[:0]
+	if size > len(room) {
+		joined = make([]byte, 0, size)
+	}
 	for i, p := range parts {
 		if i > 0 {
-			h.Write([]byte{0})
+			joined = append(joined, 0)
 		}
-		h.Write([]byte(p))
+		joined = append(joined, p...)
 	}
-	return ID(h.Sum(nil)[:16])
+	sum := sha256.Sum256(joined)
+	return ID(sum[:len(ID{})])
 }
 
 // ParseID reads the 32 hex digits that String writes.

@@ -1,0 +1,226 @@
+package lazada
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/hookbay/hookbay/receiver/event"
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+const (
+	typePrefix   = "com.lazada.push."
+	typeUnparsed = typePrefix + "unparsed"
+)
+
+// message is what a push says, as far as an event's attributes depend on it.
+type message struct {
+	number int64
+	typed  bool // number is known
+	fields [fieldCount]string
+}
+
+// Identify makes one event of a push. It never refuses: the platform has signed the body, and a repeat would bring the same. What does
+// not parse becomes an event of type com.lazada.push.unparsed, which no filter leaves out, as nobody knows what it is.
+func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, *source.Refusal) {
+	root, ok := source.ParseJSON(r.Body)
+	if !ok {
+		return append(dst, s.unparsed(r.Body, event.ContentTypeBytes)), nil
+	}
+	m := read(root)
+	if !m.typed {
+		return append(dst, s.unparsed(r.Body, event.ContentTypeJSON)), nil
+	}
+	if s.keep != nil && !s.keep[m.number] {
+		return dst, nil
+	}
+	k := kinds[m.number]
+	if k == nil {
+		k = &kind{typ: typePrefix + strconv.FormatInt(m.number, 10)}
+	}
+	return append(dst, event.Event{
+		ID:          s.identity(&m, k, r.Body),
+		Type:        k.typ,
+		Source:      s.uri,
+		Subject:     s.subject(&m, k),
+		ContentType: event.ContentTypeJSON,
+		Time:        m.time(k),
+		Extensions:  m.extensions(),
+		Body:        r.Body,
+	}), nil
+}
+
+func (s *Source) unparsed(body []byte, contentType string) event.Event {
+	return event.Event{
+		ID:          event.NewID(s.appKey, "unparsed", "", string(body)),
+		Type:        typeUnparsed,
+		Source:      s.uri,
+		Subject:     source.Attribute(s.appKey),
+		ContentType: contentType,
+		Body:        body,
+	}
+}
+
+// read takes from the envelope and from data what attributes are made of. Where a key comes twice the last counts, as with most
+// readers of JSON. A field that data lacks counts where it stands beside data too: one documented sample has it there, and some
+// messages come without an envelope.
+func read(root gjson.Result) message {
+	var m message
+	if !root.IsObject() {
+		return m
+	}
+	var number, fallback, data gjson.Result
+	root.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "message_type":
+			number = value
+		case "msg_type": // the name in one of Lazada's tables
+			fallback = value
+		case "data":
+			data = value
+		case "seller_id":
+			m.fields[envelopeSeller] = source.Scalar(value)
+		case "timestamp":
+			m.fields[envelopeTime] = source.Scalar(value)
+		case "site":
+			m.fields[envelopeSite] = source.Scalar(value)
+		default:
+			m.fields[dataField(key.Str)] = source.Scalar(value)
+		}
+		return true
+	})
+	if data.Type == gjson.String { // a JSON text inside a JSON string
+		data, _ = source.ParseJSON([]byte(data.Str))
+	}
+	if data.IsObject() {
+		data.ForEach(func(key, value gjson.Result) bool {
+			m.fields[dataField(key.Str)] = source.Scalar(value)
+			return true
+		})
+	}
+	m.number, m.typed = messageType(number)
+	if !m.typed {
+		m.number, m.typed = messageType(fallback)
+	}
+	if !m.typed {
+		m.guess()
+	}
+	return m
+}
+
+// messageType reads an integer. What is none is no message type.
+func messageType(v gjson.Result) (int64, bool) {
+	text := source.Scalar(v)
+	if text == "" || len(text) > len("999999999999999999") {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil
+}
+
+// guess finds the type of the messages that are documented without an envelope.
+func (m *message) guess() {
+	switch {
+	case m.fields[syncType] != "":
+		m.number, m.typed = sessionType, true
+	case m.fields[promotionID] != "" && m.fields[promotionKind] != "":
+		m.number, m.typed = promotionType, true
+	}
+}
+
+// identity is the same for the platform's repeats and for nothing else. Where a part of a type's key is missing, or the type is not
+// known, the whole body takes the key's place: better the same event twice than one of two taken for the other.
+func (s *Source) identity(m *message, k *kind, body []byte) event.ID {
+	var digits [20]byte
+	number := string(strconv.AppendInt(digits[:0], m.number, 10))
+	var room [8]string
+	parts := append(room[:0], s.appKey, number, m.fields[envelopeSeller])
+	for _, f := range k.key {
+		value := m.fields[f&^optional]
+		if missing := value == "" && f&optional != 0; !missing && !source.IdentityPart(value) {
+			return event.NewID(s.appKey, number, m.fields[envelopeSeller], string(body))
+		}
+		parts = append(parts, value)
+	}
+	if len(k.key) == 0 {
+		parts = append(parts, string(body))
+	}
+	return event.NewID(parts...)
+}
+
+// subject is what must stay in order, else the seller, else the app.
+func (s *Source) subject(m *message, k *kind) string {
+	for _, f := range k.subject {
+		if m.fields[f] != "" {
+			return source.Attribute(m.fields[f])
+		}
+	}
+	for _, f := range [...]field{envelopeSeller, dataSeller, sellerIDCamel} {
+		if m.fields[f] != "" {
+			return source.Attribute(m.fields[f])
+		}
+	}
+	return source.Attribute(s.appKey)
+}
+
+func (m *message) time(k *kind) time.Time {
+	var latest time.Time
+	for _, f := range k.time {
+		if t, ok := source.Instant(m.fields[f]); ok && t.After(latest) {
+			latest = t
+		}
+	}
+	if latest.IsZero() {
+		latest, _ = source.Instant(m.fields[envelopeTime])
+	}
+	return latest
+}
+
+func (m *message) extensions() []event.Extension {
+	list := make([]event.Extension, 0, 2)
+	seller := m.fields[envelopeSeller]
+	if seller == "" && m.number == promotionType {
+		seller = m.fields[sellerIDCamel] // type 11 has no envelope
+	}
+	if seller != "" {
+		list = append(list, event.Extension{Name: "sellerid", Value: source.Attribute(seller)})
+	}
+	if site := m.site(); site != "" {
+		list = append(list, event.Extension{Name: "site", Value: site})
+	}
+	return list
+}
+
+// site is the market, as "lazada_sg": samples write LAZADA_SG and lazada-sg too, and IM messages give only "SG" in data.
+func (m *message) site() string {
+	if name := m.fields[envelopeSite]; name != "" {
+		return known(strings.ReplaceAll(strings.ToLower(name), "-", "_"))
+	}
+	if code := m.fields[siteID]; len(code) == len("SG") {
+		return known("lazada_" + strings.ToLower(code))
+	}
+	return ""
+}
+
+// known returns name without allocating where it is one of Lazada's markets.
+func known(name string) string {
+	switch name {
+	case "lazada_id":
+		return "lazada_id"
+	case "lazada_my":
+		return "lazada_my"
+	case "lazada_ph":
+		return "lazada_ph"
+	case "lazada_sg":
+		return "lazada_sg"
+	case "lazada_th":
+		return "lazada_th"
+	case "lazada_vn":
+		return "lazada_vn"
+	default:
+		return source.Attribute(name)
+	}
+}

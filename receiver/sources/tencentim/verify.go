@@ -1,0 +1,148 @@
+package tencentim
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+// Why a callback is refused. Anybody may read these: they say what is wrong with the request, nothing about what would be right.
+var (
+	wrongApp = &source.Refusal{
+		Reason: source.ReasonWrongApp, Status: 403,
+		Detail: "SdkAppid is not this endpoint's: compare it with the Chat console, and the callback URL with this endpoint's",
+	}
+	signatureMissing = &source.Refusal{
+		Reason: source.ReasonSignatureMissing, Status: 401,
+		Detail: "Sign or RequestTime is missing: switch on authentication in the console's callback configuration",
+	}
+	timeMalformed = &source.Refusal{
+		Reason: source.ReasonSignatureWrong, Status: 401,
+		Detail: "RequestTime is not a number of seconds",
+	}
+	signatureWrong = &source.Refusal{
+		Reason: source.ReasonSignatureWrong, Status: 401,
+		Detail: "Sign does not fit RequestTime: compare the token with the console's callback configuration",
+	}
+)
+
+// query holds the parameters that Tencent adds to the callback URL. Where one comes twice, the first counts.
+type query struct {
+	sdkAppID, command, sign, requestTime, clientIP, optPlatform string
+}
+
+func parseQuery(raw string) query {
+	var q query
+	for raw != "" {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		var into *string
+		switch name {
+		case "SdkAppid":
+			into = &q.sdkAppID
+		case "CallbackCommand":
+			into = &q.command
+		case "Sign":
+			into = &q.sign
+		case "RequestTime":
+			into = &q.requestTime
+		case "ClientIP":
+			into = &q.clientIP
+		case "OptPlatform":
+			into = &q.optPlatform
+		}
+		if into != nil && *into == "" {
+			*into = unescape(value)
+		}
+	}
+	return q
+}
+
+// unescape returns a parameter's text, or it as it came if it is not escaped properly: it will then fit nothing.
+func unescape(value string) string {
+	if strings.IndexByte(value, '%') < 0 && strings.IndexByte(value, '+') < 0 {
+		return value
+	}
+	text, err := url.QueryUnescape(value)
+	if err != nil {
+		return value
+	}
+	return text
+}
+
+// Verify compares Sign with SHA-256(token followed by RequestTime), and RequestTime with the clock.
+//
+// Where several things are wrong, the one to mend first is told: another app's SdkAppid, then a missing Sign or RequestTime, then a wrong
+// Sign, then the time. So only a callback that is signed right is ever called stale, and only such a one has a dated Proof: nobody
+// without the token can shift the clock skew that people watch.
+func (s *Source) Verify(r *source.Request) (source.Proof, *source.Refusal) {
+	proof := source.Proof{Key: -1}
+	q := parseQuery(r.Query)
+	switch {
+	case q.sdkAppID != s.sdkAppID:
+		return proof, wrongApp
+	case s.unsigned && (q.sign == "" || len(s.tokens) == 0):
+		return proof, nil
+	case q.sign == "" || q.requestTime == "":
+		return proof, signatureMissing
+	}
+	seconds, ok := unixSeconds(q.requestTime)
+	if !ok {
+		return proof, timeMalformed
+	}
+	sign, ok := source.ParseDigest(q.sign)
+	if !ok {
+		return proof, signatureWrong
+	}
+	if proof.Key = s.match(&sign, q.requestTime); proof.Key < 0 {
+		return proof, signatureWrong
+	}
+	proof.Dated, proof.Skew = true, skew(seconds, r.Received)
+	// RequestTime is in whole seconds, so that the fraction of now does not count.
+	if age := skew(seconds, r.Received.Truncate(time.Second)); age > s.tolerance || age < -s.tolerance {
+		return proof, s.stale
+	}
+	return proof, nil
+}
+
+// match returns the position of the first token that gives sign, or -1. All tokens are tried and compared in constant time.
+func (s *Source) match(sign *[sha256.Size]byte, requestTime string) int {
+	var room [256]byte
+	found := -1
+	for i, token := range slices.Backward(s.tokens) {
+		sum := sha256.Sum256(append(append(room[:0], token...), requestTime...))
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], sign[:]), i, found)
+	}
+	return found
+}
+
+// unixSeconds reads digits only: no sign, no space, but leading zeros, as the hash is over the text as it was sent.
+func unixSeconds(text string) (int64, bool) {
+	if len(text) > 32 {
+		return 0, false
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil
+}
+
+// skew is how far seconds is ahead of now (+) or behind (-), as far as a Duration reaches.
+func skew(seconds int64, now time.Time) time.Duration {
+	const reach = math.MaxInt64 / int64(time.Second)
+	if seconds > now.Unix()+reach-1 {
+		return math.MaxInt64
+	}
+	return time.Unix(seconds, 0).Sub(now)
+}
