@@ -72,7 +72,7 @@ type callback struct{ subject, n int }
 
 func (c callback) String() string { return fmt.Sprintf("%d/%d", c.subject, c.n) }
 
-// body is what the platform sends. Its member mark names the callback, to recognise it at the target; platforms add members at
+// body is what the platform sends. Its member mark names the callback, to recognize it at the target; platforms add members at
 // will. padding makes it longer.
 func (c callback) body(padding int) []byte {
 	pad := strings.Repeat("x", padding)
@@ -91,11 +91,11 @@ func (c callback) body(padding int) []byte {
 
 // request is the callback as the platform sends it now.
 func (c callback) request(ctx context.Context, base string, padding int) (r *http.Request, want string, err error) {
-	if body := c.body(padding); c.subject%2 == 0 {
+	body := c.body(padding)
+	if c.subject%2 == 0 {
 		r, err = lazadaRequest(ctx, base, lazadaSecret, body)
 		return r, lazadaOK, err
-	} else {
-		r, err = tencentRequest(ctx, base, "C2C.CallbackAfterSendMsg", tencentToken, time.Now(), body)
-		return r, tencentOK, err
 	}
+	r, err = tencentRequest(ctx, base, "C2C.CallbackAfterSendMsg", tencentToken, time.Now(), body)
+	return r, tencentOK, err
 }

@@ -65,7 +65,7 @@ func (r *receiver) base() string { return "http://" + r.listen }
 func (r *receiver) start(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
-	//nolint:noctx // it is killed by the test, or in its cleanup, when the test's context has ended
+	// Without the test's context: the cleanup, which runs after it has ended, wants to see how the program ends.
 	cmd := exec.Command(r.program, "run", "-f", filepath.Dir(r.manifest), "--listen", r.listen, "--admin", r.admin, "--data-dir", r.dataDir)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *receiver) kill(t *testing.T) {
 	r.cmd = nil
 	// It may have ended by itself before, for a reason: a data race, a crash.
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+	if !errors.As(err, &exit) || exit.String() != "signal: killed" {
 		t.Errorf("the receiver ended by itself: %v\n%s", err, r.logs)
 	}
 }

@@ -107,5 +107,5 @@ func (s *sink) setAnswer(w http.ResponseWriter, r *http.Request) {
 		next.delay = d
 	}
 	s.answer = next
-	fmt.Fprintf(w, "Now answering %d after %s\n", next.status, next.delay)
+	w.WriteHeader(http.StatusNoContent)
 }

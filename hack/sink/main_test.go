@@ -39,9 +39,9 @@ func TestSetAnswer(t *testing.T) {
 		wantStatus int
 		want       answer
 	}{
-		"status and delay":         {"status=500&delay=2s", 200, answer{500, 2 * time.Second}},
-		"only the delay":           {"delay=3s", 200, answer{201, 3 * time.Second}},
-		"nothing changes nothing":  {"", 200, answer{201, time.Second}},
+		"status and delay":         {"status=500&delay=2s", 204, answer{500, 2 * time.Second}},
+		"only the delay":           {"delay=3s", 204, answer{201, 3 * time.Second}},
+		"nothing changes nothing":  {"", 204, answer{201, time.Second}},
 		"a status that is none":    {"status=20", 400, answer{201, time.Second}},
 		"a delay without its unit": {"delay=2", 400, answer{201, time.Second}},
 	} {
