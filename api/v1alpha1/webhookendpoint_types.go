@@ -20,7 +20,7 @@ type WebhookEndpoint struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what you want.
+	// spec is what you want: a source and a target, at least.
 	// +required
 	Spec WebhookEndpointSpec `json:"spec"`
 }

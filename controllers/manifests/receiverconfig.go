@@ -21,7 +21,7 @@ func ReceiverConfig(endpoints []hookbayv1alpha1.WebhookEndpoint) config.Config {
 			Name:       e.Name,
 			Generation: e.Generation,
 			Host:       e.Spec.Exposure.Host,
-			Path:       endpointPath(e),
+			Path:       EndpointPath(e),
 			Source:     receiverSource(e.Namespace, &e.Spec.Source),
 			Target:     receiverTarget(e.Namespace, &e.Spec.Target),
 			Delivery:   receiverDelivery(&e.Spec.Delivery),
@@ -31,7 +31,8 @@ func ReceiverConfig(endpoints []hookbayv1alpha1.WebhookEndpoint) config.Config {
 	return c
 }
 
-func endpointPath(e *hookbayv1alpha1.WebhookEndpoint) string {
+// EndpointPath is the path that callbacks of an endpoint come in on.
+func EndpointPath(e *hookbayv1alpha1.WebhookEndpoint) string {
 	if p := e.Spec.Exposure.Path; p != "" {
 		return string(p)
 	}

@@ -1,0 +1,132 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
+	"github.com/hookbay/hookbay/receiver/config"
+)
+
+// InvalidError says what is wrong with the manifests: one line a problem, each with file, document, object, field and what to write.
+type InvalidError struct{ problems error }
+
+// Error lists the problems, a line each.
+func (e *InvalidError) Error() string { return e.problems.Error() }
+
+// Unwrap returns the problems.
+func (e *InvalidError) Unwrap() error { return e.problems }
+
+// Manifests are the endpoints that were found, complete with defaults, and the Secrets that they name. They are valid.
+type Manifests struct {
+	// Endpoints in the order of the files.
+	Endpoints []hookbayv1alpha1.WebhookEndpoint
+	// Secrets holds every key that the endpoints name, by the path that the receiver knows it by.
+	Secrets config.Secrets
+}
+
+// Loader reads manifests again and again. It is used by one goroutine at a time.
+type Loader struct {
+	reader     reader
+	definition *definition
+	log        *slog.Logger
+	// skipped are the objects that were logged as skipped: once is enough.
+	skipped map[string]bool
+}
+
+// NewLoader returns a Loader of files, directories (searched for *.yaml, *.yml and *.json) and, where a path is "-", standard input.
+func NewLoader(paths []string, stdin io.Reader, log *slog.Logger) (*Loader, error) {
+	d, err := newDefinition()
+	if err != nil {
+		return nil, err
+	}
+	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}, nil
+}
+
+// Load reads all manifests, as they are now. What is wrong with them is an *InvalidError.
+func (l *Loader) Load(ctx context.Context) (*Manifests, error) {
+	all, err := l.reader.read()
+	problems := []error{err}
+	var endpoints []endpointObject
+	var secrets []secretObject
+	for i := range all {
+		m := &all[i]
+		switch kind, err := l.classify(m); {
+		case err != nil:
+			problems = append(problems, err)
+		case kind == kindEndpoint:
+			e, err := l.definition.endpoint(ctx, m)
+			endpoints = append(endpoints, e)
+			problems = append(problems, err)
+		case kind == kindSecret:
+			s, err := readSecret(m)
+			secrets = append(secrets, s)
+			problems = append(problems, err)
+		}
+	}
+	if len(endpoints) == 0 && errors.Join(problems...) == nil {
+		problems = append(problems, fmt.Errorf("no WebhookEndpoint in %s: name the files that hold one, or their directory",
+			strings.Join(l.reader.paths, ", ")))
+	}
+	problems = append(problems, unique(endpoints, secrets))
+	known := secretsByName(secrets)
+	named, err := namedSecrets(endpoints, known)
+	problems = append(problems, err)
+	if err := errors.Join(problems...); err != nil {
+		return nil, &InvalidError{problems: err}
+	}
+	found := &Manifests{Secrets: named}
+	for i := range endpoints {
+		found.Endpoints = append(found.Endpoints, endpoints[i].WebhookEndpoint)
+	}
+	return found, nil
+}
+
+// Snapshot is what a receiver in this process serves. Hosts are left out, because people call it by its local address.
+func (m *Manifests) Snapshot() config.Snapshot {
+	c := manifests.ReceiverConfig(m.Endpoints)
+	for i := range c.Endpoints {
+		c.Endpoints[i].Host = ""
+	}
+	return config.Snapshot{Config: c, Secrets: m.Secrets}
+}
+
+// kind is what Load does with an object.
+type kind int
+
+const (
+	kindOther kind = iota
+	kindEndpoint
+	kindSecret
+)
+
+// classify tells what an object is. What is neither a WebhookEndpoint nor a Secret is none of our business, unless it looks like one
+// that is written wrongly.
+func (l *Loader) classify(m *manifest) (kind, error) {
+	apiVersion, name := m.text("apiVersion"), m.text("kind")
+	want := hookbayv1alpha1.GroupVersion.String()
+	group, _, _ := strings.Cut(apiVersion, "/")
+	switch {
+	case apiVersion == want && name == hookbayv1alpha1.Kind:
+		return kindEndpoint, nil
+	case apiVersion == "v1" && name == "Secret":
+		return kindSecret, nil
+	case group == hookbayv1alpha1.GroupVersion.Group || strings.EqualFold(name, hookbayv1alpha1.Kind):
+		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write apiVersion: %s and kind: %s",
+			m.where, apiVersion, name, want, hookbayv1alpha1.Kind)
+	case strings.EqualFold(name, "Secret"):
+		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write apiVersion: v1 and kind: Secret", m.where, apiVersion, name)
+	case (apiVersion == "") != (name == ""):
+		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write both", m.where, apiVersion, name)
+	}
+	if !l.skipped[m.where] {
+		l.skipped[m.where] = true
+		l.log.Info("Skipped what is neither a WebhookEndpoint nor a Secret", "where", m.where, "apiVersion", apiVersion, "kind", name)
+	}
+	return kindOther, nil
+}

@@ -1,0 +1,235 @@
+package local
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbay/hookbay/receiver/config"
+)
+
+const lazadaYAML = `apiVersion: hookbay.dev/v1alpha1
+kind: WebhookEndpoint
+metadata:
+  name: lazada-im
+  namespace: shop
+spec:
+  source:
+    type: Lazada
+    lazada:
+      appKey: "100132"
+      appSecretRefs:
+        - name: lazada-app
+          key: app-secret
+  target:
+    type: Service
+    service:
+      name: chat
+      port: 8080
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: lazada-app
+  namespace: shop
+stringData:
+  app-secret: kX7s2Qv9LmT4bWn8RcYd1ZpE6HgJ0uAf
+`
+
+const tencentYAML = `apiVersion: hookbay.dev/v1alpha1
+kind: WebhookEndpoint
+metadata:
+  name: tencent-im
+  namespace: shop
+spec:
+  source:
+    type: TencentIM
+    tencentIM:
+      sdkAppID: 1400000001
+      tokenRefs: [{name: tencent-im, key: token}]
+  target:
+    type: URL
+    url: https://chat.example.com/events
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: tencent-im, namespace: shop}
+stringData: {token: tok-3f9A7c2E5b8D1064}
+`
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "a", "lazada.yaml"), lazadaYAML)
+	writeFile(t, filepath.Join(dir, "b.yml"), tencentYAML)
+	writeFile(t, filepath.Join(dir, "kustomization.yaml"), "resources: [b.yml]\n")
+	writeFile(t, filepath.Join(dir, "service.json"), `{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "chat"}}`)
+	writeFile(t, filepath.Join(dir, "notes.txt"), "not: [a manifest")
+	writeFile(t, filepath.Join(dir, ".git", "x.yaml"), "not: [a manifest")
+
+	var log bytes.Buffer
+	l, err := NewLoader([]string{dir}, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // nothing of the first reading may stick to the second
+		got, err := l.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range got.Endpoints {
+			names = append(names, e.Namespace+"/"+e.Name)
+		}
+		if diff := cmp.Diff([]string{"shop/lazada-im", "shop/tencent-im"}, names); diff != "" {
+			t.Errorf("endpoints (-want +got):\n%s", diff)
+		}
+		wantSecrets := config.Secrets{
+			"shop/lazada-app/app-secret": "kX7s2Qv9LmT4bWn8RcYd1ZpE6HgJ0uAf",
+			"shop/tencent-im/token":      "tok-3f9A7c2E5b8D1064",
+		}
+		if diff := cmp.Diff(map[config.SecretFile]string(wantSecrets), map[config.SecretFile]string(got.Secrets)); diff != "" {
+			t.Errorf("secrets (-want +got):\n%s", diff)
+		}
+	}
+	if got := strings.Count(log.String(), "Skipped"); got != 2 {
+		t.Errorf("logged %d skipped objects, want 2: each of two, once:\n%s", got, log.String())
+	}
+}
+
+func TestLoad_defaults(t *testing.T) {
+	got := mustLoad(t, strings.ReplaceAll(lazadaYAML, "  namespace: shop\n", ""))
+	got.Endpoints[0].Spec.Exposure.Host = "hooks.example.com"
+	c := got.Snapshot().Config
+	if _, err := config.Parse(mustJSON(t, c)); err != nil {
+		t.Errorf("the receiver would refuse the configuration: %v", err)
+	}
+	e := c.Endpoints[0]
+	if e.Key() != "default/lazada-im" || e.Path != "/default/lazada-im" || e.Host != "" {
+		t.Errorf("got %s at host %q, path %q; want default/lazada-im at any host and /default/lazada-im", e.Key(), e.Host, e.Path)
+	}
+	want := `{"delivery":{"ordering":"Subject","maxInFlight":64,"retry":{"initialInterval":"1s","maxInterval":"5m0s","maxAge":"24h0m0s"}},` +
+		`"buffer":{"type":"Disk","maxBytes":9663676416,"deduplicationWindow":"7h0m0s","retention":"24h0m0s"}}`
+	part := struct {
+		Delivery config.Delivery `json:"delivery"`
+		Buffer   config.Buffer   `json:"buffer"`
+	}{e.Delivery, e.Buffer}
+	if diff := cmp.Diff(want, string(mustJSON(t, part))); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoad_sources(t *testing.T) {
+	item := func(s string) string { return strings.ReplaceAll(strings.TrimSpace("- "+s), "\n", "\n  ") }
+	docs := strings.Split(tencentYAML, "---\n")
+	tests := map[string]struct {
+		files map[string]string
+		paths []string
+		stdin string
+	}{
+		"standard input": {paths: []string{"-"}, stdin: tencentYAML},
+		"a list, as kubectl get -o yaml prints it": {paths: []string{"list.yaml"}, files: map[string]string{
+			"list.yaml": "apiVersion: v1\nkind: List\nitems:\n" + item(docs[0]) + "\n" + item(docs[1]) + "\n",
+		}},
+		"an endpoint from a file and its Secret from standard input": {paths: []string{"e.yaml", "-"}, stdin: docs[1],
+			files: map[string]string{"e.yaml": docs[0]}},
+		"a file with byte order mark, Windows line ends and empty documents": {paths: []string{"w.yaml"}, files: map[string]string{
+			"w.yaml": "\ufeff" + strings.ReplaceAll("# hello\n--- # first\n"+tencentYAML+"---\n# nothing\n---\n", "\n", "\r\n"),
+		}},
+		"a Secret in base64": {paths: []string{"b.yaml"}, files: map[string]string{
+			"b.yaml": strings.Replace(tencentYAML, "stringData: {token: tok-3f9A7c2E5b8D1064}", "data: {token: dG9rLTNmOUE3YzJFNWI4RDEwNjQK}", 1),
+		}},
+		"JSON indented with tabs": {paths: []string{"s.json", "e.yaml"}, files: map[string]string{
+			"e.yaml": docs[0],
+			"s.json": "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Secret\",\n\t\"metadata\": {\"name\": \"tencent-im\", \"namespace\": \"shop\"},\n\t\"stringData\": {\"token\": \"tok-3f9A7c2E5b8D1064\"}\n}\n",
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			for name, text := range tt.files {
+				writeFile(t, name, text)
+			}
+			l, err := NewLoader(tt.paths, strings.NewReader(tt.stdin), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				got, err := l.Load(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(got.Endpoints) != 1 || got.Secrets["shop/tencent-im/token"] != "tok-3f9A7c2E5b8D1064" {
+					t.Errorf("got %d endpoints and the token %q", len(got.Endpoints), got.Secrets["shop/tencent-im/token"])
+				}
+			}
+		})
+	}
+}
+
+func TestLoad_missingFile(t *testing.T) {
+	l, err := NewLoader([]string{"nowhere.yaml"}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Load(t.Context())
+	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "nowhere.yaml: no such file") {
+		t.Errorf("got %v, want an InvalidError that names the file", err)
+	}
+}
+
+func TestLoad_samples(t *testing.T) {
+	l, err := NewLoader([]string{"../../config/samples"}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Load(t.Context()); err != nil {
+		t.Errorf("the samples are refused:\n%v", err)
+	}
+}
+
+// loadText loads one file, shop.yaml.
+func loadText(t *testing.T, text string) (*Manifests, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	writeFile(t, "shop.yaml", text)
+	l, err := NewLoader([]string{"shop.yaml"}, strings.NewReader(""), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Load(t.Context())
+}
+
+func mustLoad(t *testing.T, text string) *Manifests {
+	t.Helper()
+	m, err := loadText(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

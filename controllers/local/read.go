@@ -1,0 +1,202 @@
+package local
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// manifest is one object as it was written.
+type manifest struct {
+	// where is the file and the document in it, such as "shop.yaml: document 2".
+	where string
+	// content is the object; integers are int64.
+	content map[string]any
+}
+
+// text returns a top-level field that should be a string.
+func (m *manifest) text(field string) string {
+	s, _ := m.content[field].(string) //nolint:errcheck // What is no string is as good as missing.
+	return s
+}
+
+// reader reads manifests from files, directories and standard input ("-").
+type reader struct {
+	paths []string
+	stdin io.Reader
+	// input is what standard input held: it can be read only once.
+	input []byte
+}
+
+// read returns all objects in the order of the files, and one error for each document that can't be read.
+func (r *reader) read() ([]manifest, error) {
+	var all []manifest
+	var problems []error
+	for _, path := range r.paths {
+		files, err := manifestFiles(path)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		for _, file := range files {
+			data, err := r.readFile(file)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			found, err := parse(file, data)
+			all = append(all, found...)
+			problems = append(problems, err)
+		}
+	}
+	return all, errors.Join(problems...)
+}
+
+func (r *reader) readFile(name string) ([]byte, error) {
+	if name != "-" {
+		return os.ReadFile(name)
+	}
+	if r.input == nil {
+		data, err := io.ReadAll(r.stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		r.input = append([]byte{}, data...)
+	}
+	return r.input, nil
+}
+
+// manifestFiles returns path itself, or the manifests in it if it is a directory, in lexical order. Hidden directories are left out: they
+// hold what tools keep there, and the versions of a mounted ConfigMap.
+func manifestFiles(path string) ([]string, error) {
+	if path == "-" {
+		return []string{path}, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no such file or directory: name the manifests that you give to kubectl", path)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != path && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
+			files = append(files, name)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// documentSeparator is the line between two YAML documents, as kubectl understands it.
+var documentSeparator = regexp.MustCompile(`(?m)^---([ \t].*)?\r?$`)
+
+// parse splits a file into its documents and reads each. Every document keeps its lines, so that errors name those of the file.
+func parse(file string, data []byte) ([]manifest, error) {
+	var all []manifest
+	var problems []error
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	starts := [][]int{{0, 0}}
+	starts = append(starts, documentSeparator.FindAllIndex(data, -1)...)
+	number := 0
+	for i, start := range starts {
+		end := len(data)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		document := data[start[1]:end]
+		if blank(document) {
+			continue
+		}
+		number++
+		where := fmt.Sprintf("%s: document %d", file, number)
+		lines := bytes.Repeat([]byte("\n"), bytes.Count(data[:start[1]], []byte("\n")))
+		value, err := decode(append(lines, document...))
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", where, err))
+			continue
+		}
+		all, err = unfold(all, where, value)
+		problems = append(problems, err)
+	}
+	return all, errors.Join(problems...)
+}
+
+// blank says whether a document has nothing but comments and white space.
+func blank(document []byte) bool {
+	for line := range bytes.Lines(document) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// decode reads one YAML or JSON document as kubectl does, but takes no field twice.
+func decode(document []byte) (any, error) {
+	data, err := yaml.YAMLToJSONStrict(document)
+	if err != nil {
+		return nil, errors.New(yamlProblem(err))
+	}
+	var value any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &value); err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+var repeatedKey = regexp.MustCompile(`line (\d+): key (".*?") already set in map`)
+
+// yamlProblem says in one line what is wrong, without quoting the document: it may hold a secret.
+func yamlProblem(err error) string {
+	if m := repeatedKey.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Sprintf("line %s: field %s is given twice: keep one", m[1], m[2])
+	}
+	text := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+	if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
+		text += ": indent with spaces, and put values that begin with a special character in quotes"
+	}
+	return "not YAML: " + text
+}
+
+// unfold appends the object, or the objects of a list.
+func unfold(all []manifest, where string, value any) ([]manifest, error) {
+	content, ok := value.(map[string]any)
+	if !ok {
+		if value == nil {
+			return all, nil
+		}
+		return all, fmt.Errorf("%s: not an object: begin it with apiVersion and kind", where)
+	}
+	m := manifest{where: where, content: content}
+	items, isList := content["items"].([]any)
+	if !isList || !strings.HasSuffix(m.text("kind"), "List") {
+		return append(all, m), nil
+	}
+	var problems []error
+	for i, item := range items {
+		var err error
+		all, err = unfold(all, fmt.Sprintf("%s, items[%d]", where, i), item)
+		problems = append(problems, err)
+	}
+	return all, errors.Join(problems...)
+}
+
+// encode is the way back from content to JSON.
+func (m *manifest) encode() ([]byte, error) { return json.Marshal(m.content) }
