@@ -1,0 +1,284 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
+	"github.com/hookbay/hookbay/receiver/event"
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+// exchange sends raw bytes and returns all that comes back until the server closes, without the date.
+func exchange(t *testing.T, ts *httptest.Server, request string, halfClose bool) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // Nothing is lost.
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	if halfClose {
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile("Date: [^\r]*\r\n").ReplaceAllString(string(answer), "")
+}
+
+// post is a request that asks for the connection to be closed.
+func post(path, headers, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", path, headers, len(body), body)
+}
+
+func TestHandler_answers(t *testing.T) {
+	const good = "Key: good\r\n"
+	refuse := func(reason source.Reason, status int, detail string) func(*source.Request) *source.Refusal {
+		return func(*source.Request) *source.Refusal {
+			return &source.Refusal{Reason: reason, Status: status, Detail: detail}
+		}
+	}
+	tests := map[string]struct {
+		options     Options
+		source      fakeSource
+		queue       *fakeQueue
+		request     string
+		halfClose   bool
+		want        string
+		wantOutcome string
+	}{
+		"stored": {
+			request:     post("/shop/a", good, "one two"),
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
+		},
+		"stored, sent in chunks": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n",
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
+		},
+		"a duplicate": {
+			queue:       &fakeQueue{seen: map[event.ID]bool{event.NewID("one"): true}},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "duplicate",
+		},
+		"filtered out": {
+			request:     post("/shop/a", good, ""),
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "filtered",
+		},
+		"a wrong signature": {
+			request:     post("/shop/a", "Key: bad\r\n", "one"),
+			want:        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 20\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: the key is wrong",
+			wantOutcome: "signature_wrong",
+		},
+		"another app": {
+			source:      fakeSource{verify: refuse(source.ReasonWrongApp, 403, "other app")},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 403 Forbidden\r\nContent-Length: 13\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: other app",
+			wantOutcome: "wrong_app",
+		},
+		"not what the platform sends": {
+			source:      fakeSource{identify: func() *source.Refusal { return refuse(source.ReasonNotJSON, 400, "not JSON")(nil) }},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 400 Bad Request\r\nContent-Length: 12\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: not JSON",
+			wantOutcome: "not_json",
+		},
+		"a reason that nobody knows": {
+			source:      fakeSource{verify: refuse("brand_new", 400, "x")},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: x",
+			wantOutcome: "other",
+		},
+		"no such path": {
+			request: post("/shop/b", good, "one"),
+			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
+		},
+		"GET": {
+			request:     "GET /shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			want:        "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Length: 24\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: only POST is allowed",
+			wantOutcome: "method",
+		},
+		"HEAD": {
+			request:     "HEAD /shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			want:        "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Length: 24\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
+			wantOutcome: "method",
+		},
+		"GET of no such path": {
+			request: "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
+		},
+		"a large length, nothing of it sent": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 1048577\r\n\r\n",
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 25\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: the body is too large",
+			wantOutcome: "too_large",
+		},
+		"a large body in chunks": {
+			options:     Options{MaxBody: 6},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n",
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nContent-Length: 25\r\nContent-Type: text/plain\r\n\r\nno: the body is too large",
+			wantOutcome: "too_large",
+		},
+		"a slow body": {
+			options:     Options{BodyTimeout: time.Millisecond},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 10\r\n\r\none",
+			want:        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 36\r\nContent-Type: text/plain\r\n\r\nno: the body did not arrive in time",
+			wantOutcome: "too_slow",
+		},
+		"a large body in chunks, sent to the end": {
+			options:     Options{MaxBody: 6},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n",
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nContent-Length: 25\r\nContent-Type: text/plain\r\n\r\nno: the body is too large",
+			wantOutcome: "too_large",
+		},
+		"a body of exactly the limit in chunks": {
+			options:     Options{MaxBody: 7},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n",
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
+		},
+		"a large body, sent to the end": {
+			options:     Options{MaxBody: 6},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 7\r\n\r\none two",
+			halfClose:   true,
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 25\r\nContent-Type: text/plain\r\n\r\nno: the body is too large",
+			wantOutcome: "too_large",
+		},
+		"a body that breaks off": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 10\r\n\r\none",
+			halfClose:   true,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 22\r\nContent-Type: text/plain\r\n\r\nno: the body broke off",
+			wantOutcome: "bad_request",
+		},
+		"a full buffer": {
+			queue:       &fakeQueue{err: fmt.Errorf("append: %w", buffer.ErrFull)},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 36\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: cannot store it now, send it again",
+			wantOutcome: "cannot_store",
+		},
+		"a closed buffer": {
+			queue:       &fakeQueue{err: buffer.ErrClosed},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 37\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: the receiver stops, send it again",
+			wantOutcome: "shutting_down",
+		},
+		"a buffer that does not answer in time": {
+			source: fakeSource{within: 10 * time.Millisecond},
+			queue: &fakeQueue{append: func(ctx context.Context, _ []event.Event) (buffer.Appended, error) {
+				<-ctx.Done()
+				return buffer.Appended{}, ctx.Err()
+			}},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 36\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: cannot store it now, send it again",
+			wantOutcome: "cannot_store",
+		},
+		"no room for another callback": {
+			options:     Options{MaxRequests: -1},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 46\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: too many callbacks at once, send it again",
+			wantOutcome: "overloaded",
+		},
+		"no room for its body": {
+			options:     Options{MaxBytes: smallBody},
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 8193\r\n\r\n" + strings.Repeat("a", smallBody+1),
+			halfClose:   true,
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 46\r\nContent-Type: text/plain\r\nRetry-After: 5\r\n\r\nno: too many callbacks at once, send it again",
+			wantOutcome: "overloaded",
+		},
+		"a source that panics": {
+			source:      fakeSource{verify: func(*source.Request) *source.Refusal { panic("hunter2") }},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 34\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: internal error, send it again",
+			wantOutcome: "internal",
+		},
+		"a source that panics when it refuses": {
+			source: fakeSource{answer: func(r *source.Refusal) source.Answer {
+				if r != nil {
+					panic("hunter2")
+				}
+				return source.Answer{}
+			}},
+			request:     post("/shop/a", "", "one"),
+			want:        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 19\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"refused"}`,
+			wantOutcome: "signature_wrong",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			reg := prometheus.NewRegistry()
+			var log bytes.Buffer
+			tt.options.Metrics, tt.options.Log = NewMetrics(reg), slog.New(slog.NewTextHandler(&log, nil))
+			if tt.queue == nil {
+				tt.queue = &fakeQueue{}
+			}
+			h, ts := serve(t, tt.options, &tt.source, tt.queue)
+			got := exchange(t, ts, tt.request, tt.halfClose)
+			if diff := cmp.Diff(fixLength(tt.want), got); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			ts.Close() // waits for the handler to be done
+			if tt.wantOutcome != "" {
+				if n := testutil.ToFloat64(h.metrics.callbacks.WithLabelValues("shop/a", tt.wantOutcome)); n != 1 {
+					t.Errorf("outcome %q was counted %v times, want 1", tt.wantOutcome, n)
+				}
+			} else if n := testutil.ToFloat64(h.metrics.unrouted); n != 1 {
+				t.Errorf("unrouted requests are %v, want 1", n)
+			}
+			if h.room.requests.Load() != 0 || h.room.bytes.Load() != 0 {
+				t.Errorf("room for %d requests and %d bytes is still taken", h.room.requests.Load(), h.room.bytes.Load())
+			}
+			refused := tt.wantOutcome != "" && !strings.HasPrefix(tt.want, "HTTP/1.1 200")
+			if logged := strings.Contains(log.String(), "reason="+tt.wantOutcome+" ") || tt.wantOutcome == "other" && strings.Contains(log.String(), "brand_new"); logged != refused {
+				t.Errorf("refusal is logged: %t, want %t:\n%s", logged, refused, log.String())
+			}
+			if strings.Contains(log.String(), "hunter2") || strings.Contains(log.String(), "good") {
+				t.Errorf("the log quotes the callback:\n%s", log.String())
+			}
+		})
+	}
+}
+
+// fixLength lets the table say what matters; the length is that of the body.
+func fixLength(answer string) string {
+	head, body, _ := strings.Cut(answer, "\r\n\r\n")
+	if body == "" {
+		return answer
+	}
+	return regexp.MustCompile("Content-Length: [0-9]+").ReplaceAllString(head, fmt.Sprintf("Content-Length: %d", len(body))) + "\r\n\r\n" + body
+}
+
+func TestHandler_bodyFailsOtherwise(t *testing.T) {
+	h := NewHandler(Options{Log: slog.New(slog.DiscardHandler)})
+	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: &fakeQueue{}}})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/shop/a", iotest.ErrReader(errors.New("reset"))))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("status is %d, want 400", w.Code)
+	}
+}

@@ -1,0 +1,85 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+// A refusal is logged for each endpoint and reason at this pace: a wrong secret refuses every callback, and one line in a while says it.
+const (
+	logEvery = 10 * time.Second
+	logBurst = 3
+)
+
+// throttle paces the lines of one endpoint and reason.
+type throttle struct {
+	limiter    *rate.Limiter
+	suppressed atomic.Int64
+}
+
+func newThrottle() *throttle {
+	return &throttle{limiter: rate.NewLimiter(rate.Every(logEvery), logBurst)}
+}
+
+// allow returns whether a line may be written now, and how many were left out since the last one.
+func (t *throttle) allow(now time.Time) (int64, bool) {
+	if !t.limiter.AllowN(now, 1) {
+		t.suppressed.Add(1)
+		return 0, false
+	}
+	return t.suppressed.Swap(0), true
+}
+
+// logRefusal writes why a callback was refused. Neither the query nor the headers are in it: they hold what proves the sender.
+func (h *Handler) logRefusal(c *callback, refusal *source.Refusal) {
+	t := c.ep.refused[refusal.Reason]
+	if t == nil {
+		t = c.ep.refused[otherReason]
+	}
+	suppressed, ok := t.allow(h.now())
+	if !ok {
+		return
+	}
+	remote, _, err := net.SplitHostPort(c.r.RemoteAddr)
+	if err != nil {
+		remote = c.r.RemoteAddr
+	}
+	attrs := []slog.Attr{
+		slog.String("endpoint", c.ep.Name), slog.String("reason", string(refusal.Reason)), slog.Int("status", refusal.Status),
+		slog.String("detail", refusal.Detail), slog.String("remote", remote), slog.Int64("suppressed", suppressed),
+	}
+	if c.cause != nil {
+		attrs = append(attrs, slog.Any("error", c.cause))
+	}
+	level := slog.LevelWarn
+	if refusal.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	h.log.LogAttrs(context.WithoutCancel(c.r.Context()), level, "Callback refused", attrs...)
+}
+
+// panicked makes a refusal of a panic.
+func (h *Handler) panicked(c *callback, p any) *source.Refusal {
+	c.borrowed = true // nobody knows who still reads it
+	h.logPanic(c.ep, p)
+	return &source.Refusal{Reason: source.ReasonInternal, Status: http.StatusInternalServerError, Detail: "internal error, send it again"}
+}
+
+// logPanic writes where a panic came from. What it says is left out unless it is the runtime's own: it might quote the callback.
+func (h *Handler) logPanic(ep *endpoint, p any) {
+	what := "withheld"
+	if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
+	h.log.Error("Callback handling panicked", "endpoint", ep.Name, "panic", what, "stack", string(debug.Stack()))
+}

@@ -1,0 +1,49 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+// store returns once the events are durable. It does not depend on the client staying: an event whose sender has hung up is worth as
+// much, and Tencent never sends it again.
+func (h *Handler) store(c *callback) *source.Refusal {
+	if len(c.events) == 0 {
+		c.outcome = filtered
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), patience(c.ep.within, h.now().Sub(c.start)))
+	defer cancel()
+	c.borrowed = true // unless Append returns with success
+	appended, err := c.ep.Queue.Append(ctx, c.events)
+	if err != nil {
+		c.cause = err
+		return cannotStore(err)
+	}
+	c.borrowed = false
+	c.outcome = duplicate
+	if appended.Stored > 0 {
+		c.outcome = stored
+	}
+	return nil
+}
+
+// patience is how long storing may take: until four fifths of the platform's limit are over, so that it hears a clear 503 rather than a
+// late 200. An event that is stored just then nevertheless is a duplicate when the platform repeats it. A body that took most of the
+// limit to arrive still gets one fifth: where the platform does not repeat, trying is all that can save the event.
+func patience(within, elapsed time.Duration) time.Duration {
+	return max(within*4/5-elapsed, within/5)
+}
+
+func cannotStore(err error) *source.Refusal {
+	refusal := &source.Refusal{Reason: source.ReasonCannotStore, Status: http.StatusServiceUnavailable, Detail: "cannot store it now, send it again"}
+	if errors.Is(err, buffer.ErrClosed) {
+		refusal.Reason, refusal.Detail = source.ReasonShuttingDown, "the receiver stops, send it again"
+	}
+	return refusal
+}

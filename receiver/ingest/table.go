@@ -1,0 +1,90 @@
+package ingest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
+	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/source"
+)
+
+// Endpoint is what Update takes: one endpoint and how to find it.
+type Endpoint struct {
+	// Name is "namespace/name".
+	Name string
+	// Host is the host that callbacks must name, in any case; empty: any that no other endpoint names. Path is the path, exactly.
+	Host, Path string
+	// Source knows the platform, Queue keeps the events.
+	Source source.Source
+	Queue  buffer.Queue
+	// Keys is how many credentials the source has. Revision changes whenever they may have: their last-used times start afresh then.
+	Keys     int
+	Revision int64
+}
+
+// endpoint is an Endpoint with everything prepared that callbacks would otherwise look up.
+type endpoint struct {
+	Endpoint
+	within  time.Duration
+	stored  prepared
+	metrics *endpointMetrics
+	refused map[source.Reason]*throttle
+}
+
+// route is where an endpoint is found: a normal host, or none, and a path.
+type route struct{ host, path string }
+
+// table is the routing table. It never changes once it is published.
+type table struct{ routes map[route]*endpoint }
+
+// find returns the endpoint that a request is for, or nil. Paths are compared as they were sent: a multiplexer of net/http would clean
+// them and redirect, and a redirect is a failed push to either platform.
+func (t *table) find(r *http.Request) *endpoint {
+	path := r.URL.RawPath // what was sent, if it differs from the usual escaping of Path
+	if path == "" {
+		path = r.URL.Path
+	}
+	if ep := t.routes[route{config.NormalHost(r.Host), path}]; ep != nil {
+		return ep
+	}
+	return t.routes[route{"", path}]
+}
+
+// Update replaces the routing table in one step: a callback is led by the old table or by the new one. No two endpoints may
+// share a host and path. The series of endpoints that are gone are dropped.
+func (h *Handler) Update(endpoints []Endpoint) {
+	h.updating.Lock()
+	defer h.updating.Unlock()
+	before := make(map[string]*endpoint)
+	for _, ep := range h.table.Load().routes {
+		before[ep.Name] = ep
+	}
+	next := &table{routes: make(map[route]*endpoint, len(endpoints))}
+	for _, e := range endpoints {
+		next.routes[route{config.NormalHost(e.Host), e.Path}] = h.prepare(e, before[e.Name])
+		delete(before, e.Name)
+	}
+	h.table.Store(next)
+	for name := range before {
+		h.metrics.drop(name)
+	}
+}
+
+func (h *Handler) prepare(e Endpoint, before *endpoint) *endpoint {
+	if before != nil && before.Revision != e.Revision {
+		h.metrics.forgetKeys(e.Name)
+	}
+	ep := &endpoint{
+		Endpoint: e,
+		within:   e.Source.AnswerWithin(),
+		stored:   prepare(e.Source.Answer(nil)),
+		metrics:  h.metrics.endpoint(e.Name, e.Keys),
+		refused:  make(map[source.Reason]*throttle),
+	}
+	h.metrics.limit.WithLabelValues(e.Name).Set(ep.within.Seconds())
+	for _, reason := range append(reasons(), otherReason) {
+		ep.refused[reason] = newThrottle()
+	}
+	return ep
+}
