@@ -124,7 +124,7 @@ func (tgt *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-time.After(delay) // also if the receiver is gone: a slow service does not notice
 	}
 	if status == 0 {
-		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut a connection
+		panic(http.ErrAbortHandler) // net/http's way to cut a connection
 	}
 	tgt.mu.Lock()
 	tgt.arrivals[i].status = status
