@@ -43,6 +43,9 @@ func (f *file) imports() []string {
 // line is where a node begins.
 func (f *file) line(n ast.Node) int { return f.fset.Position(n.Pos()).Line }
 
+// length is how many lines a node takes.
+func (f *file) length(n ast.Node) int { return f.fset.Position(n.End()).Line - f.line(n) + 1 }
+
 // files parses every Go file of the main module.
 func files(t *testing.T) []file {
 	t.Helper()
