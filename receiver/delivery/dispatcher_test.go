@@ -78,6 +78,19 @@ func (r *running) hasStopped() bool {
 	}
 }
 
+// pass lets virtual time pass, and everything happen that is due by then.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	sleep(t.Context(), d)
+	synctest.Wait()
+}
+
+func (r *running) started() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.workers
+}
+
 func TestDispatcher_order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newMemoryQueue(sampleEvent("a", 1), sampleEvent("a", 2), sampleEvent("b", 1), sampleEvent("b", 2))
@@ -91,8 +104,7 @@ func TestDispatcher_order(t *testing.T) {
 		if got := q.history(); !slices.Contains(got, "delivered b2") || slices.Contains(got, "lease a2 #1") {
 			t.Errorf("while a1 waits for its retry: got %v, want b2 delivered and a2 not leased", got)
 		}
-		time.Sleep(time.Minute) // virtual
-		synctest.Wait()
+		pass(t, time.Minute)
 		onlyA := slices.DeleteFunc(q.history(), func(s string) bool { return strings.Contains(s, "b") })
 		want := []string{"lease a1 #1", "retry a1", "lease a1 #2", "retry a1", "lease a1 #3", "delivered a1", "lease a2 #1", "delivered a2"}
 		if diff := cmp.Diff(want, onlyA); diff != "" {
@@ -125,11 +137,11 @@ func TestDispatcher_maxInFlight(t *testing.T) {
 		if got := most.Load(); got != 5 {
 			t.Errorf("got at most %d attempts at once, want 5", got)
 		}
-		if got := len(q.outcomes); got != 20 {
+		if got, _, _ := q.counts(); got != 20 {
 			t.Errorf("got %d outcomes, want 20", got)
 		}
-		if d.workers != 5 {
-			t.Errorf("got %d workers, want 5", d.workers)
+		if got := d.started(); got != 5 {
+			t.Errorf("got %d workers, want 5", got)
 		}
 	})
 }
@@ -143,8 +155,9 @@ func TestDispatcher_poolGrowsOnDemandOnly(t *testing.T) {
 		q := newMemoryQueue(events...)
 		d := run(t, Options{Queue: q, Target: answering(accepted)})
 		synctest.Wait()
-		if len(q.outcomes) != 50 || d.workers != 2 {
-			t.Errorf("got %d outcomes by %d workers, want 50 by 2: one at work and one waiting", len(q.outcomes), d.workers)
+		// One is at work, one waits, and one more may start while the first is between Settle and Next.
+		if got, _, _ := q.counts(); got != 50 || d.started() > 3 {
+			t.Errorf("got %d outcomes by %d workers, want 50 by 2 or 3", got, d.started())
 		}
 	})
 }
@@ -197,15 +210,16 @@ func TestDispatcher_backoffGrowsWithAttempts(t *testing.T) {
 		q := newMemoryQueue(sampleEvent("a", 1))
 		start := time.Now()
 		var at []time.Duration
-		run(t, Options{
+		d := run(t, Options{
 			Queue: q, Policy: Policy{InitialInterval: time.Second, MaxInterval: 6 * time.Second},
 			Target: targetFunc(func(context.Context, *event.Event, int) target.Result {
 				at = append(at, time.Since(start))
 				return busy
 			}),
 		})
-		time.Sleep(12 * time.Second) // virtual
-		synctest.Wait()
+		pass(t, 12*time.Second)
+		d.stop()
+		<-d.stopped
 		want := []time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond, 3500 * time.Millisecond, 6500 * time.Millisecond, 9500 * time.Millisecond}
 		if diff := cmp.Diff(want, at); diff != "" {
 			t.Errorf("times of attempts, least jitter (-want +got):\n%s", diff)
@@ -301,8 +315,8 @@ func TestDispatcher_settlesUntilTheOutcomeIsStored(t *testing.T) {
 		if diff := cmp.Diff([]string{"lease a1 #1", "delivered a1"}, q.history()); diff != "" {
 			t.Errorf("history (-want +got):\n%s", diff)
 		}
-		if sent != 1 || q.settles != 5 {
-			t.Errorf("got %d attempts and %d settles, want 1 and 5", sent, q.settles)
+		if _, settles, _ := q.counts(); sent != 1 || settles != 5 {
+			t.Errorf("got %d attempts and %d settles, want 1 and 5", sent, settles)
 		}
 	})
 }
@@ -320,8 +334,7 @@ func TestDispatcher_stopsWhenTheBufferCloses(t *testing.T) {
 				q := newMemoryQueue(sampleEvent("a", 1))
 				prepare(q)
 				d := run(t, Options{Queue: q, Target: answering(accepted)})
-				time.Sleep(time.Minute) // virtual
-				synctest.Wait()
+				pass(t, time.Minute)
 				if d.hasStopped() {
 					t.Fatal("Run returned before the buffer was closed")
 				}
@@ -343,16 +356,14 @@ func TestDispatcher_goesOnWhenNextFails(t *testing.T) {
 		}
 		logs := newLogRecorder()
 		run(t, Options{Queue: q, Target: answering(accepted), Log: logs.logger()})
-		time.Sleep(90 * time.Second) // virtual
-		synctest.Wait()
-		if got := q.nexts; got < 10 || got > 60 {
+		pass(t, 90*time.Second)
+		if _, _, got := q.counts(); got < 10 || got > 60 {
 			t.Errorf("got %d calls of Next in 90 s of failures, want some, but no busy loop", got)
 		}
 		if got := logs.count("Buffer failed, trying again"); got != 2 {
 			t.Errorf("got %d log lines in 90 s, want 2: at once and after a minute", got)
 		}
-		time.Sleep(5 * time.Minute) // virtual
-		synctest.Wait()
+		pass(t, 5*time.Minute)
 		if diff := cmp.Diff([]string{"lease a1 #1", "delivered a1"}, q.history()); diff != "" {
 			t.Errorf("history (-want +got):\n%s", diff)
 		}

@@ -33,8 +33,7 @@ func TestMetrics(t *testing.T) {
 				}
 				return accepted
 			})})
-		time.Sleep(3 * time.Second) // virtual
-		synctest.Wait()
+		pass(t, 3*time.Second)
 		want := `
 # HELP hookbay_dead_letters_total Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).
 # TYPE hookbay_dead_letters_total counter

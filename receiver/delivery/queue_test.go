@@ -126,8 +126,8 @@ func (q *memoryQueue) Settle(ctx context.Context, d *buffer.Delivery, o buffer.O
 			return err
 		}
 	}
-	i := d.Lease.(*memoryItem)
-	if !i.leased || i.done {
+	i, ok := d.Lease.(*memoryItem)
+	if !ok || !i.leased || i.done {
 		return fmt.Errorf("event %s settled without a lease", i.event.Type)
 	}
 	i.leased = false
@@ -150,7 +150,10 @@ func (q *memoryQueue) Settle(ctx context.Context, d *buffer.Delivery, o buffer.O
 func (q *memoryQueue) Release(d *buffer.Delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := d.Lease.(*memoryItem)
+	i, ok := d.Lease.(*memoryItem)
+	if !ok {
+		return
+	}
 	i.leased = false
 	i.attempts--
 	q.log = append(q.log, "release "+i.event.Type)
@@ -168,6 +171,13 @@ func (q *memoryQueue) history() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return append([]string(nil), q.log...)
+}
+
+// counts returns how many outcomes were stored, and how often Settle and Next were called.
+func (q *memoryQueue) counts() (outcomes, settles, nexts int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.outcomes), q.settles, q.nexts
 }
 
 func (q *memoryQueue) onlyOutcome(t *testing.T) buffer.Outcome {

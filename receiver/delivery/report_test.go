@@ -73,8 +73,7 @@ func TestDispatcher_logsTroubleOnceAMinute(t *testing.T) {
 				return busy
 			}),
 		})
-		time.Sleep(2 * time.Minute) // virtual: attempts every 10 s
-		synctest.Wait()
+		pass(t, 2*time.Minute) // attempts every 10 s
 		failed := func(attempt, failures float64) map[string]any {
 			return map[string]any{
 				"level": "WARN", "msg": "Delivery failed", "endpoint": "shop/im", "id": e.ID.String(), "type": "a1", "attempt": attempt,
@@ -129,10 +128,9 @@ func TestDispatcher_logsLittleWhenTheTargetFlaps(t *testing.T) {
 				}
 				return accepted
 			})})
-		time.Sleep(30 * time.Second) // virtual
-		synctest.Wait()
-		if len(q.outcomes) != 2000 {
-			t.Fatalf("got %d outcomes, want 2000", len(q.outcomes))
+		pass(t, 30*time.Second)
+		if got, _, _ := q.counts(); got != 2000 {
+			t.Fatalf("got %d outcomes, want 2000", got)
 		}
 		if got := len(logs.lines(t)); got != 2 {
 			t.Errorf("got %d log lines, want 2:\n%s", got, logs.text())

@@ -42,10 +42,20 @@ func failure(ctx context.Context, err error, timeout time.Duration) Result {
 		outcome, detail = OutcomeTLS, tlsDetail(err)
 	case isTimeout(err):
 		outcome, detail = OutcomeTimeout, "the TLS handshake took too long"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case isReset(err):
 		outcome, detail = OutcomeReset, "the target closed the connection without an answer"
 	}
 	return Result{Class: Retryable, Outcome: outcome, Detail: detail}
+}
+
+// isReset also knows the errors for a kept connection that was closed under the request. For one of them net/http exports only its text.
+func isReset(err error) bool {
+	for _, e := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "server closed idle connection")
 }
 
 func dialFailure(op *net.OpError) (outcome, detail string) {

@@ -201,17 +201,8 @@ func (h *HTTP) newRequest(ctx context.Context, e *event.Event, attempt int) *htt
 	return req
 }
 
-// body is a request's body in one allocation.
-type body struct{ bytes.Reader }
-
-func newBody(b []byte) *body {
-	r := &body{}
-	r.Reset(b)
-	return r
-}
-
-// Close does nothing: there is nothing to free.
-func (*body) Close() error { return nil }
+// newBody is of a type that net/http knows to be in memory: it then writes header and body in one go.
+func newBody(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
 
 // Close lets go of idle connections.
 func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
