@@ -21,10 +21,10 @@ import (
 	"github.com/hookbay/hookbay/receiver/source"
 )
 
-// send posts body with a good key and returns the status.
-func send(t *testing.T, h http.Handler, path, body string) int {
+// send posts body to /shop/a with a good key and returns the status.
+func send(t *testing.T, h http.Handler, body string) int {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r := httptest.NewRequest(http.MethodPost, "/shop/a", strings.NewReader(body))
 	r.Header.Set("Key", "good")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -36,7 +36,7 @@ func TestHandler_events(t *testing.T) {
 	q := &fakeQueue{}
 	h := NewHandler(Options{Now: func() time.Time { return now }})
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: q}})
-	if status := send(t, h, "/shop/a", "one two"); status != http.StatusOK {
+	if status := send(t, h, "one two"); status != http.StatusOK {
 		t.Fatalf("status is %d, want 200", status)
 	}
 	want := []event.Event{
@@ -66,7 +66,7 @@ func TestHandler_neverAcknowledgesBeforeDurable(t *testing.T) {
 				return
 			}
 			r.Header.Set("Key", "good")
-			res, err := http.DefaultClient.Do(r)
+			res, err := ts.Client().Do(r)
 			if err != nil {
 				answers <- 0
 				return
@@ -119,9 +119,9 @@ func TestHandler_keepsMemoryThatAnEngineGaveUpOn(t *testing.T) {
 	}}
 	h := NewHandler(Options{Log: slog.New(slog.DiscardHandler)})
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: q}})
-	send(t, h, "/shop/a", "first")
+	send(t, h, "first")
 	for range 100 {
-		send(t, h, "/shop/a", "other")
+		send(t, h, "other")
 	}
 	if kept[0].Subject != "first" || string(kept[0].Body) != "first" {
 		t.Errorf("the event that was given up on is now %q with body %q", kept[0].Subject, kept[0].Body)
@@ -189,9 +189,9 @@ func TestMetrics(t *testing.T) {
 	h := NewHandler(Options{Metrics: NewMetrics(reg), Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
 	a := Endpoint{Name: "shop/a", Path: "/shop/a", Source: src, Queue: q, Keys: 2, Revision: 1}
 	h.Update([]Endpoint{a, {Name: "shop/b", Path: "/shop/b", Source: src, Queue: q}})
-	send(t, h, "/shop/a", "one")
+	send(t, h, "one")
 	slow = true
-	send(t, h, "/shop/a", "two")
+	send(t, h, "two")
 
 	expect := func(want string, names ...string) {
 		t.Helper()
@@ -231,7 +231,7 @@ hookbay_clock_skew_seconds{endpoint="shop/a"} -3
 `, "hookbay_credential_last_used_timestamp_seconds", "hookbay_clock_skew_seconds")
 
 	src.proof = source.Proof{Key: -1}
-	send(t, h, "/shop/a", "three")
+	send(t, h, "three")
 	if got := testutil.ToFloat64(h.metrics.lastUsed.WithLabelValues("shop/a", "unsigned")); got == 0 {
 		t.Error("an unsigned callback left no trace")
 	}
@@ -268,7 +268,7 @@ func TestHandler_UpdateUnderLoad(t *testing.T) {
 					return
 				}
 				r.Header.Set("Key", "good")
-				res, err := http.DefaultClient.Do(r)
+				res, err := ts.Client().Do(r)
 				if err != nil {
 					t.Error(err)
 					return
