@@ -76,7 +76,7 @@ func New(o Options) *Dispatcher {
 		o.Now = time.Now
 	}
 	if o.Rand == nil {
-		o.Rand = rand.Float64 //nolint:gosec // jitter need not be unpredictable
+		o.Rand = rand.Float64
 	}
 	return &Dispatcher{
 		o:       o,

@@ -20,7 +20,6 @@ const (
 
 // drain reads what is left of an answer; abort ends the reading.
 func drain(resp *http.Response, abort context.CancelFunc) {
-	defer func() { _ = resp.Body.Close() }() // the answer is known
 	if resp.Body == http.NoBody || resp.ContentLength > maxAnswer {
 		return
 	}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -30,9 +31,7 @@ const eventHeaders = 16
 // their canonical form, because that saves the work that Header.Set does for each.
 func eventHeader(constant http.Header, e *event.Event, attempt int) http.Header {
 	h := make(http.Header, len(constant)+eventHeaders)
-	for k, v := range constant {
-		h[k] = v // shared: the transport does not change headers
-	}
+	maps.Copy(h, constant) // the values are shared: the transport does not change headers
 	values := make([]string, 0, eventHeaders)
 	set := func(key, value string) {
 		values = append(values, value)

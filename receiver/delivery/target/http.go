@@ -181,6 +181,7 @@ func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
 	if err != nil {
 		return failure(ctx, err, h.timeout)
 	}
+	defer func() { _ = resp.Body.Close() }() // the answer is known
 	drain(resp, cancel)
 	return judge(resp, h.now())
 }

@@ -290,7 +290,7 @@ func TestHTTP_keepsConnections(t *testing.T) {
 			flush(t, w)
 			_, _ = w.Write(make([]byte, maxAnswer))
 		}, 1},
-		"an error with a body": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", 503) }, 1},
+		"an error with a body": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", http.StatusServiceUnavailable) }, 1},
 		"a body too long to read": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1048576")
 			_, _ = w.Write(make([]byte, 1<<20))

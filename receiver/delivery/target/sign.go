@@ -25,8 +25,8 @@ func newSigner(secret string, now func() time.Time) (*signer, error) {
 		return nil, errors.New("the signing secret is not a Standard Webhooks secret: " + want)
 	}
 	hook, err := standardwebhooks.NewWebhook(secret)
-	if err != nil {
-		return nil, errors.New("the signing secret is not base64 after its prefix: " + want) //nolint:nilerr // err may quote the secret
+	if err != nil { // which may quote the secret
+		return nil, errors.New("the signing secret is not base64 after its prefix: " + want)
 	}
 	return &signer{hook: hook, now: now}, nil
 }
