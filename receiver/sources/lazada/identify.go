@@ -199,11 +199,13 @@ func (m *message) site() string {
 	if name := m.fields[envelopeSite]; name != "" {
 		return known(strings.ReplaceAll(strings.ToLower(name), "-", "_"))
 	}
-	if code := m.fields[siteID]; len(code) == len("SG") {
-		return known("lazada_" + strings.ToLower(code))
+	if code := m.fields[siteID]; len(code) == 2 && letter(code[0]) && letter(code[1]) {
+		return known("lazada_" + string([]byte{code[0] | 0x20, code[1] | 0x20}))
 	}
 	return ""
 }
+
+func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // known returns name without allocating where it is one of Lazada's markets.
 func known(name string) string {
