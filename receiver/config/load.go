@@ -160,14 +160,25 @@ func (c *Config) SecretFiles() []SecretFile {
 
 // SecretFiles lists the files that the endpoint names: its source's credentials first, then its target's.
 func (e *Endpoint) SecretFiles() []SecretFile {
+	return append(e.Source.SecretFiles(), e.Target.SecretFiles()...)
+}
+
+// SecretFiles lists the source's credentials, in the order that source.Proof counts them in.
+func (s *Source) SecretFiles() []SecretFile {
 	var files []SecretFile
-	if s := e.Source.Lazada; s != nil {
-		files = append(files, s.AppSecretFiles...)
+	if s.Lazada != nil {
+		files = append(files, s.Lazada.AppSecretFiles...)
 	}
-	if s := e.Source.TencentIM; s != nil {
-		files = append(files, s.TokenFiles...)
+	if s.TencentIM != nil {
+		files = append(files, s.TencentIM.TokenFiles...)
 	}
-	for _, f := range []SecretFile{e.Target.BearerTokenFile, e.Target.CABundleFile, e.Target.SigningSecretFile} {
+	return files
+}
+
+// SecretFiles lists what the target takes from files.
+func (t *Target) SecretFiles() []SecretFile {
+	var files []SecretFile
+	for _, f := range []SecretFile{t.BearerTokenFile, t.CABundleFile, t.SigningSecretFile} {
 		if f != "" {
 			files = append(files, f)
 		}
