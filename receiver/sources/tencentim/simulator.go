@@ -76,8 +76,12 @@ func (s *Simulator) load(file string) error {
 	}
 	body = bytes.TrimSuffix(body, []byte("\n")) // an editor's, not the platform's
 	name := strings.TrimSuffix(file, ".json")
-	if s.templates[name], err = source.NewTemplate(body, variations...); err != nil {
+	template, err := source.NewTemplate(body, variations...)
+	if err != nil {
 		return fmt.Errorf("sample %s: %w", name, err)
+	}
+	if !bytes.Equal(template.Fill(0, 0), template.Fill(0, 1)) { // else it has no account or group that could vary
+		s.templates[name] = template
 	}
 	sample := source.Sample{Name: name, Body: body}
 	if name == defaultSample {
