@@ -54,7 +54,7 @@ func (h *Handler) refuse(c *callback, refusal *source.Refusal) {
 		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now()) // or net/http would wait for the rest
 	}
 	answer.write(c.w, refusal.Status)
-	c.ep.metrics.refused(refusal.Reason)
+	c.ep.metrics.refused(refusal.Reason, c.start)
 	h.logRefusal(c, refusal)
 }
 

@@ -47,7 +47,8 @@ type Handler struct {
 
 	callbacks sync.Pool // of *callback
 	table     atomic.Pointer[table]
-	updating  sync.Mutex // held by Update
+	updating  sync.Mutex  // held by Update
+	draining  atomic.Bool // set by Drain
 }
 
 // NewHandler returns a Handler without endpoints.
@@ -92,6 +93,9 @@ type callback struct {
 // ServeHTTP is the way of a callback through the receiver.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
+	if h.draining.Load() {
+		w.Header()["Connection"] = closeConnection
+	}
 	ep := h.table.Load().find(r)
 	if ep == nil {
 		h.metrics.unrouted.Inc()
@@ -104,11 +108,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(c, refusal)
 	} else {
 		ep.stored.write(w, http.StatusOK)
-		ep.metrics.count(c.outcome)
+		ep.metrics.count(c.outcome, start)
 	}
 	ep.metrics.answered(h.now().Sub(start), ep.within)
 	h.release(c)
 }
+
+// Drain has every answer from now on end its connection. Senders that keep connections open then come back on new ones, to another
+// replica, before this one closes its port: a callback sent into a connection that is being closed is lost.
+func (h *Handler) Drain() { h.draining.Store(true) }
 
 // take leads a callback through the stages that can refuse it. A panic is a source's or an engine's defect: it costs this callback and
 // no other.

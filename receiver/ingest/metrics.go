@@ -40,6 +40,8 @@ type Metrics struct {
 	late      *prometheus.CounterVec
 	skew      *prometheus.GaugeVec
 	lastUsed  *prometheus.GaugeVec
+	accepted  *prometheus.GaugeVec
+	refused   *prometheus.GaugeVec
 	unrouted  prometheus.Counter
 }
 
@@ -73,6 +75,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hookbay_credential_last_used_timestamp_seconds",
 			Help: "When a credential, by its position in the list, last verified a callback; 0: not since it was loaded.",
 		}, []string{"endpoint", "key"}),
+		accepted: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hookbay_last_accepted_timestamp_seconds",
+			Help: "When a callback was last accepted; 0: not since the endpoint was loaded.",
+		}, []string{"endpoint"}),
+		refused: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hookbay_last_refused_timestamp_seconds",
+			Help: "When a callback was last refused; 0: not since the endpoint was loaded.",
+		}, []string{"endpoint"}),
 		unrouted: f.NewCounter(prometheus.CounterOpts{
 			Name: "hookbay_callbacks_unrouted_total",
 			Help: "Requests for a host and path that no endpoint has.",
@@ -89,6 +99,8 @@ type endpointMetrics struct {
 	skew     prometheus.Gauge
 	keys     []prometheus.Gauge // by position
 	unsigned func() prometheus.Gauge
+
+	lastAccepted, lastRefused prometheus.Gauge
 }
 
 // endpoint makes an endpoint's series, so that each is there at zero before the first callback.
@@ -104,6 +116,9 @@ func (m *Metrics) endpoint(name string, keys int) *endpointMetrics {
 		late:     m.late.WithLabelValues(name),
 		skew:     m.skew.WithLabelValues(name),
 		unsigned: func() prometheus.Gauge { return m.lastUsed.WithLabelValues(name, "unsigned") },
+
+		lastAccepted: m.accepted.WithLabelValues(name),
+		lastRefused:  m.refused.WithLabelValues(name),
 	}
 	for _, reason := range append(reasons(), otherReason) {
 		em.refusals[reason] = m.callbacks.WithLabelValues(name, string(reason))
@@ -128,16 +143,24 @@ func (m *Metrics) drop(endpoint string) {
 	m.late.DeletePartialMatch(l)
 	m.skew.DeletePartialMatch(l)
 	m.lastUsed.DeletePartialMatch(l)
+	m.accepted.DeletePartialMatch(l)
+	m.refused.DeletePartialMatch(l)
 }
 
-func (em *endpointMetrics) count(o outcome) { em.accepted[o].Inc() }
+// count takes note of a callback that was accepted.
+func (em *endpointMetrics) count(o outcome, now time.Time) {
+	em.accepted[o].Inc()
+	em.lastAccepted.Set(seconds(now))
+}
 
-func (em *endpointMetrics) refused(reason source.Reason) {
+// refused takes note of a callback that was refused.
+func (em *endpointMetrics) refused(reason source.Reason, now time.Time) {
 	counter := em.refusals[reason]
 	if counter == nil {
 		counter = em.refusals[otherReason]
 	}
 	counter.Inc()
+	em.lastRefused.Set(seconds(now))
 }
 
 // answered takes note of how long an answer took.
@@ -150,11 +173,12 @@ func (em *endpointMetrics) answered(took, limit time.Duration) {
 
 // used takes note of the credential that verified a callback, -1 for none.
 func (em *endpointMetrics) used(key int, now time.Time) {
-	seconds := float64(now.UnixNano()) / float64(time.Second)
 	switch {
 	case key < 0:
-		em.unsigned().Set(seconds)
+		em.unsigned().Set(seconds(now))
 	case key < len(em.keys):
-		em.keys[key].Set(seconds)
+		em.keys[key].Set(seconds(now))
 	}
 }
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

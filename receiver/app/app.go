@@ -1,0 +1,221 @@
+// Package app wires the receiver and owns the order in which its parts start and stop.
+//
+//	          Load, polled ──▶ endpoints ──────────────┐
+//	                            │ routes               │ starts, ends
+//	                            ▼                      ▼
+//	platform ──▶ server ──▶ ingest ──▶ buffer ──▶ a dispatcher ──▶ target
+//	                                     │         an endpoint
+//	probes ────▶ server ──▶ admin ◀──────┘
+//
+// Start: New reads the configuration, binds both ports, opens the buffer and builds every source and target, so that whatever is wrong
+// is told before anything runs. Run then starts the dispatchers, the admin server, the callback server and the poll of the configuration.
+//
+// Stop, each step only when the one before it is done:
+//
+//  1. readiness says no and every answer ends its connection, so that senders move on to another replica; callbacks are still served
+//  2. the poll ends: the configuration changes no more
+//  3. the callback server closes its port and waits for the callbacks under way
+//  4. the dispatchers lease nothing more and their attempts under way end
+//  5. the buffer closes: what is stored waits for the next start
+//  6. the admin server closes
+//
+// Every goroutine belongs to one of these parts and is joined when that part stops.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/hookbay/hookbay/receiver/admin"
+	"github.com/hookbay/hookbay/receiver/buffer"
+	"github.com/hookbay/hookbay/receiver/buffer/disk"
+	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/delivery"
+	"github.com/hookbay/hookbay/receiver/delivery/target"
+	"github.com/hookbay/hookbay/receiver/ingest"
+	"github.com/hookbay/hookbay/receiver/source"
+	"github.com/hookbay/hookbay/receiver/sources"
+)
+
+// Options are what a receiver needs. Load, Listen, Admin and DataDir are required.
+type Options struct {
+	// Load reads the configuration. It is called once by New, which fails if it does, and then by Run every PollInterval.
+	Load func() (config.Snapshot, error)
+	// Listen and Admin are the addresses for callbacks and for probes; port 0 takes a free one.
+	Listen, Admin string
+	// DataDir is where events are stored. One process at a time uses it.
+	DataDir string
+	// NewTarget makes an endpoint's target, closed when it is no longer used. Nil: where the endpoint's configuration says.
+	NewTarget func(config.Endpoint, config.Secrets) (target.Target, error)
+	// ForbidLoopback keeps deliveries from the loopback addresses, as pods do: see target.HTTPOptions.
+	ForbidLoopback bool
+	// PollInterval is how often the configuration is read again. Default: 1 s.
+	PollInterval time.Duration
+	// DrainDelay is how long a stopping receiver still takes callbacks while it says that it is not ready: as long as the news
+	// takes to reach whoever balances the load. Zero: it stops at once.
+	DrainDelay time.Duration
+	// DrainTimeout bounds the wait for callbacks under way, and then the wait for attempts under way. Default: 10 s.
+	DrainTimeout time.Duration
+	// Log, nil: slog.Default.
+	Log *slog.Logger
+	// Now is the clock that ages are told by. Nil: time.Now.
+	Now func() time.Time
+
+	// openBuffer and newSource stand in for the disk and the platforms in tests.
+	openBuffer func() (buffer.Buffer, error)
+	newSource  func(config.Source, config.Secrets) (source.Source, error)
+}
+
+// App is a receiver.
+type App struct {
+	o         Options
+	log       *slog.Logger
+	buffer    buffer.Buffer
+	ingest    *ingest.Handler
+	endpoints *endpoints
+	reload    *reloader
+
+	callbacks, probes server
+	state             atomic.Pointer[string] // why it is not ready; nil: it is
+}
+
+// New prepares a receiver. It fails if the configuration cannot be read or is wrong, if an address is taken, or if the buffer cannot be
+// opened. Run must follow, also if only to give everything back.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	o = o.withDefaults()
+	first, err := o.Load()
+	if err != nil {
+		return nil, fmt.Errorf("load the configuration: %w", err)
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a := &App{o: o, log: o.Log}
+	a.notReady("the receiver starts")
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.giveBack())
+		}
+	}()
+	if a.callbacks.listener, err = listen(ctx, o.Listen); err != nil {
+		return nil, err
+	}
+	if a.probes.listener, err = listen(ctx, o.Admin); err != nil {
+		return nil, err
+	}
+	if a.buffer, err = a.open(&first.Config); err != nil {
+		return nil, err
+	}
+	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
+	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
+	reg.MustRegister(admin.NewBacklog(a.buffer.Bytes, a.endpoints.queues, o.Now))
+	a.reload = newReloader(o, a.endpoints, reg)
+	if err = a.reload.first(first); err != nil {
+		return nil, err
+	}
+	a.callbacks.Server = ingest.NewServer(a.ingest, o.Log)
+	a.probes.Server = admin.NewServer(admin.NewHandler(admin.Options{
+		Ready: a.Ready, Config: a.reload.shown, Metrics: reg, Log: o.Log,
+	}), o.Log)
+	return a, nil
+}
+
+func (o Options) withDefaults() Options {
+	o.PollInterval = cmp.Or(o.PollInterval, time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 10*time.Second)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.newSource == nil {
+		o.newSource = sources.New
+	}
+	if o.NewTarget == nil {
+		o.NewTarget = func(e config.Endpoint, s config.Secrets) (target.Target, error) {
+			http, err := target.NewHTTP(e.Target, s, target.HTTPOptions{
+				MaxIdleConns: delivery.PolicyOf(e.Delivery).MaxInFlight, ForbidLoopback: o.ForbidLoopback, Now: o.Now,
+			})
+			if err != nil {
+				return nil, err // not a nil *HTTP in an interface
+			}
+			return http, nil
+		}
+	}
+	return o
+}
+
+// open opens the buffer, and tells of events that nobody will deliver because their endpoint is not configured.
+func (a *App) open(c *config.Config) (buffer.Buffer, error) {
+	open := a.o.openBuffer
+	if open == nil {
+		open = func() (buffer.Buffer, error) {
+			return asBuffer(disk.Open(disk.Options{Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now}))
+		}
+	}
+	b, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("open the buffer: %w", err)
+	}
+	configured := make(map[string]bool)
+	for i := range c.Endpoints {
+		configured[c.Endpoints[i].Key()] = true
+	}
+	for _, name := range b.Queues() {
+		if !configured[name] {
+			a.log.Warn("Events of an endpoint that is not configured are kept until it is again, or they are too old", "endpoint", name)
+		}
+	}
+	return b, nil
+}
+
+// asBuffer keeps a nil *disk.Buffer from becoming an interface that is not nil.
+func asBuffer(b *disk.Buffer, err error) (buffer.Buffer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// ListenAddr is the address that callbacks come in on.
+func (a *App) ListenAddr() net.Addr { return a.callbacks.listener.Addr() }
+
+// AdminAddr is the address of health, metrics and configuration.
+func (a *App) AdminAddr() net.Addr { return a.probes.listener.Addr() }
+
+// Ready returns nil if callbacks can be stored now, else why not.
+func (a *App) Ready() error {
+	if why := a.state.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return a.buffer.Ready()
+}
+
+func (a *App) notReady(why string) { a.state.Store(&why) }
+
+// listen binds an address.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen (is another receiver running?): %w", err)
+	}
+	return l, nil
+}
+
+// server is a server and the port that it is bound to.
+type server struct {
+	*http.Server
+	listener net.Listener
+}

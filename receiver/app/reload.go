@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/hookbay/hookbay/receiver/admin"
+	"github.com/hookbay/hookbay/receiver/config"
+)
+
+// reloader keeps the endpoints what the configuration says. It polls: that works for the kubelet's swaps of symbolic links, on every file
+// system, and for whatever else Load reads, and it misses nothing, where a watch of files needs a watch for each case and loses it
+// in a swap. Reading a few small files costs nothing once a second.
+//
+// A new configuration is taken in one step, all or nothing: whatever is wrong with it, the old one stays live.
+type reloader struct {
+	o         Options
+	endpoints *endpoints
+
+	current config.Snapshot // what was taken last
+	built   []*served       // of current, not yet swapped in: between first and start
+
+	taken   prometheus.Gauge
+	good    prometheus.Gauge
+	refused prometheus.Counter
+
+	mu   sync.Mutex // guards page
+	page admin.Config
+}
+
+func newReloader(o Options, e *endpoints, reg prometheus.Registerer) *reloader {
+	f := promauto.With(reg)
+	return &reloader{
+		o: o, endpoints: e,
+		good: f.NewGauge(prometheus.GaugeOpts{
+			Name: "hookbay_config_last_load_success",
+			Help: "1 if the newest configuration is live, 0 if it was refused and an older one is.",
+		}),
+		taken: f.NewGauge(prometheus.GaugeOpts{
+			Name: "hookbay_config_last_load_timestamp_seconds",
+			Help: "When the live configuration was loaded.",
+		}),
+		refused: f.NewCounter(prometheus.CounterOpts{
+			Name: "hookbay_config_refused_total",
+			Help: "Configurations that were refused.",
+		}),
+	}
+}
+
+// first builds the first configuration, which must be good. start puts it to work.
+func (r *reloader) first(snap config.Snapshot) error {
+	built, err := r.endpoints.build(&snap)
+	if err != nil {
+		return err
+	}
+	r.current, r.built = snap, built
+	return nil
+}
+
+func (r *reloader) start() {
+	r.endpoints.swap(r.built)
+	r.built = nil
+	r.accepted()
+}
+
+// poll looks for a new configuration until ctx ends.
+func (r *reloader) poll(ctx context.Context) {
+	ticker := time.NewTicker(r.o.PollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.look()
+		}
+	}
+}
+
+// look reads the configuration once and takes it if it changed.
+func (r *reloader) look() {
+	defer r.endpoints.finish()
+	snap, err := r.o.Load()
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	if reflect.DeepEqual(r.current.Config, snap.Config) && maps.Equal(r.current.Secrets, snap.Secrets) {
+		r.recovered()
+		return
+	}
+	built, err := r.endpoints.build(&snap)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	r.current = snap
+	r.endpoints.swap(built)
+	r.accepted()
+}
+
+// accepted makes the current configuration the one that is shown.
+func (r *reloader) accepted() {
+	page := admin.Config{Digest: r.current.Config.Digest(), LoadedAt: r.o.Now(), Endpoints: []admin.Endpoint{}}
+	for i := range r.current.Config.Endpoints {
+		page.Endpoints = append(page.Endpoints, admin.EndpointOf(&r.current.Config.Endpoints[i]))
+	}
+	r.mu.Lock()
+	r.page = page
+	r.mu.Unlock()
+	r.good.Set(1)
+	r.taken.Set(float64(page.LoadedAt.UnixMilli()) / 1000)
+	r.o.Log.Info("Configuration is live", "digest", page.Digest, "endpoints", len(page.Endpoints))
+}
+
+// refuse keeps the old configuration and says once why.
+func (r *reloader) refuse(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.page.Refused != nil && r.page.Refused.Reason == err.Error() {
+		return
+	}
+	r.page.Refused = &admin.Refused{At: r.o.Now(), Reason: err.Error()}
+	r.good.Set(0)
+	r.refused.Inc()
+	r.o.Log.Error("Configuration is refused, the one before stays live", "error", err)
+}
+
+// recovered takes note that the configuration is again what is live.
+func (r *reloader) recovered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.page.Refused != nil {
+		r.page.Refused = nil
+		r.good.Set(1)
+		r.o.Log.Info("Configuration is the live one again")
+	}
+}
+
+// shown is what /configz shows.
+func (r *reloader) shown() admin.Config {
+	r.mu.Lock()
+	page := r.page
+	r.mu.Unlock()
+	page.Leaving = r.endpoints.leavingNames()
+	return page
+}
