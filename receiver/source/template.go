@@ -41,7 +41,7 @@ type Template struct {
 // slot is what stands before a number, and the number.
 type slot struct {
 	before []byte
-	base   uint64
+	base   int64
 	by     By
 }
 
@@ -63,10 +63,10 @@ func NewTemplate(body []byte, variations ...Variation) (*Template, error) {
 		if s.start < at {
 			return nil, fmt.Errorf("vary %s: its digits vary already", s.path)
 		}
-		var base uint64
+		var base int64
 		if s.end > s.start {
 			var err error
-			if base, err = strconv.ParseUint(string(body[s.start:s.end]), 10, 63); err != nil {
+			if base, err = strconv.ParseInt(string(body[s.start:s.end]), 10, 64); err != nil {
 				return nil, fmt.Errorf("vary %s: %w", s.path, err)
 			}
 		}
@@ -117,12 +117,12 @@ func (t *Template) Fill(n, subject int) []byte {
 	for i := range t.slots {
 		s := &t.slots[i]
 		body = append(body, s.before...)
-		body = strconv.AppendUint(body, s.number(uint64(max(n, 0)), uint64(max(subject, 0))), 10)
+		body = strconv.AppendInt(body, s.number(int64(n), int64(subject)), 10)
 	}
 	return append(body, t.tail...)
 }
 
-func (s *slot) number(n, subject uint64) uint64 {
+func (s *slot) number(n, subject int64) int64 {
 	switch s.by {
 	case BySubject:
 		return s.base + subject

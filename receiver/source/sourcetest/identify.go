@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +21,7 @@ func (h Harness) identify(t *testing.T) {
 	t.Run("a repeat has the same id", func(t *testing.T) {
 		for _, sample := range sim.Samples() {
 			first := accept(t, s, request(t, sim, sample.Body, now))
-			repeat := accept(t, h.Source(t, otherCredential, credential), request(t, sim, sample.Body, now.Add(30*60e9)))
+			repeat := accept(t, h.Source(t, otherCredential, credential), request(t, sim, sample.Body, now.Add(30*time.Minute)))
 			if diff := cmp.Diff(first, repeat); diff != "" {
 				t.Errorf("%s: first and repeat (-/+):\n%s", sample.Name, diff)
 			}

@@ -58,15 +58,15 @@ func newSimulator(tb testing.TB, cfg config.TencentIM, secrets config.Secrets) *
 }
 
 func TestConformance(t *testing.T) {
-	source0 := func(id int64) func(testing.TB, ...string) source.Source {
+	ofApp := func(id int64) func(testing.TB, ...string) source.Source {
 		return func(tb testing.TB, c ...string) source.Source {
 			cfg, secrets := endpoint(id, c...)
 			return newSource(tb, cfg, secrets)
 		}
 	}
 	sourcetest.Run(t, sourcetest.Harness{
-		Source:   source0(sdkAppID),
-		OtherApp: source0(sdkAppID + 1),
+		Source:   ofApp(sdkAppID),
+		OtherApp: ofApp(sdkAppID + 1),
 		Simulator: func(tb testing.TB, c string) source.Simulator {
 			cfg, secrets := endpoint(sdkAppID, c)
 			return newSimulator(tb, cfg, secrets)
