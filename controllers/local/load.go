@@ -1,11 +1,13 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
@@ -37,6 +39,11 @@ type Loader struct {
 	log        *slog.Logger
 	// skipped are the objects that were logged as skipped: once is enough.
 	skipped map[string]bool
+
+	// files are those that found and problem were made of: they are often read, and seldom new.
+	files   []file
+	found   *Manifests
+	problem error
 }
 
 // NewLoader returns a Loader of files, directories (searched for *.yaml, *.yml and *.json) and, where a path is "-", standard input.
@@ -48,10 +55,29 @@ func NewLoader(paths []string, stdin io.Reader, log *slog.Logger) (*Loader, erro
 	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}, nil
 }
 
-// Load reads all manifests, as they are now. What is wrong with them is an *InvalidError.
+// Load reads all manifests, as they are now. What is wrong with them is an *InvalidError. The result is the caller's to read only.
 func (l *Loader) Load(ctx context.Context) (*Manifests, error) {
-	all, err := l.reader.read()
-	problems := []error{err}
+	files, err := l.reader.read()
+	if err != nil {
+		l.files = nil
+		return nil, &InvalidError{problems: err}
+	}
+	same := func(a, b file) bool { return a.name == b.name && bytes.Equal(a.data, b.data) }
+	if l.files == nil || !slices.EqualFunc(files, l.files, same) {
+		l.files = files
+		l.found, l.problem = l.understand(ctx, files)
+	}
+	return l.found, l.problem
+}
+
+func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, error) {
+	var all []manifest
+	var problems []error
+	for _, f := range files {
+		found, err := parse(f)
+		all = append(all, found...)
+		problems = append(problems, err)
+	}
 	var endpoints []endpointObject
 	var secrets []secretObject
 	for i := range all {

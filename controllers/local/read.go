@@ -39,24 +39,23 @@ type reader struct {
 	input []byte
 }
 
-// read returns all objects in the order of the files, and one error for each document that can't be read.
-func (r *reader) read() ([]manifest, error) {
-	var all []manifest
+// file is a file as it was read.
+type file struct {
+	name string
+	data []byte
+}
+
+// read returns the files as they are now, and one error for each that can't be read.
+func (r *reader) read() ([]file, error) {
+	var all []file
 	var problems []error
 	for _, path := range r.paths {
-		files, err := manifestFiles(path)
-		if err != nil {
+		names, err := manifestFiles(path)
+		problems = append(problems, err)
+		for _, name := range names {
+			data, err := r.readFile(name)
 			problems = append(problems, err)
-		}
-		for _, file := range files {
-			data, err := r.readFile(file)
-			if err != nil {
-				problems = append(problems, err)
-				continue
-			}
-			found, err := parse(file, data)
-			all = append(all, found...)
-			problems = append(problems, err)
+			all = append(all, file{name, data})
 		}
 	}
 	return all, errors.Join(problems...)
@@ -108,10 +107,10 @@ func manifestFiles(path string) ([]string, error) {
 var documentSeparator = regexp.MustCompile(`(?m)^---([ \t].*)?\r?$`)
 
 // parse splits a file into its documents and reads each. Every document keeps its lines, so that errors name those of the file.
-func parse(file string, data []byte) ([]manifest, error) {
+func parse(f file) ([]manifest, error) {
 	var all []manifest
 	var problems []error
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data := bytes.TrimPrefix(f.data, []byte("\ufeff"))
 	starts := [][]int{{0, 0}}
 	starts = append(starts, documentSeparator.FindAllIndex(data, -1)...)
 	number := 0
@@ -125,7 +124,7 @@ func parse(file string, data []byte) ([]manifest, error) {
 			continue
 		}
 		number++
-		where := fmt.Sprintf("%s: document %d", file, number)
+		where := fmt.Sprintf("%s: document %d", f.name, number)
 		lines := bytes.Repeat([]byte("\n"), bytes.Count(data[:start[1]], []byte("\n")))
 		value, err := decode(append(lines, document...))
 		if err != nil {

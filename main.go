@@ -1,0 +1,98 @@
+// Command hookbay receives the webhook callbacks of platforms that punish a slow or failing receiver, and delivers them to your own service
+// with retries, in order, losing nothing.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookbay/hookbay/controllers/local"
+)
+
+// Set by the linker; what is not is taken from the build information.
+var version, commit, date string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+// commands is the table of contents: every subcommand is built by the package that it belongs to.
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hookbay",
+		Short: "Webhook callbacks of Lazada and Tencent Cloud IM, received and delivered without loss",
+		Long: `Hookbay receives the webhook callbacks of Lazada and Tencent Cloud IM: it verifies, stores and answers them inside the platform's time limit,
+and delivers them to your own service as CloudEvents, with retries, in order, losing nothing.`,
+		Version:       versionLine(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(
+		local.RunCommand(),
+		local.SendCommand(),
+		versionCommand(),
+	)
+	return root
+}
+
+// execute returns the exit code: 0 good, 1 failed, 2 wrong usage or invalid manifest.
+func execute(ctx context.Context, args []string) int {
+	started := false
+	root := commands()
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "hookbay: %v\n", err)
+	coded, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err)
+	switch {
+	case ok:
+		return coded.ExitCode()
+	case started:
+		return 1
+	default: // an unknown command, flag or argument
+		fmt.Fprintf(os.Stderr, "See %s --help\n", cmd.CommandPath())
+		return 2
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), versionLine()) },
+	}
+}
+
+func versionLine() string {
+	v, c, d := version, commit, date
+	if info, ok := debug.ReadBuildInfo(); ok {
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		v = cmp.Or(v, info.Main.Version)
+		c = cmp.Or(c, settings["vcs.revision"])
+		d = cmp.Or(d, settings["vcs.time"])
+	}
+	return fmt.Sprintf("hookbay %s, commit %s of %s, %s %s/%s", cmp.Or(v, "(unknown version)"), cmp.Or(c, "(unknown)"), cmp.Or(d, "(unknown date)"),
+		runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
