@@ -285,12 +285,14 @@ func TestSend_nothingListens(t *testing.T) {
 	}
 }
 
-func TestSend_waitsForAnUnknownPath(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
+func TestSend_waitsForAProxyWithoutReceiver(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	s.Config.DisableGeneralOptionsHandler = true
+	s.Start()
 	defer s.Close()
 	_, err := runSend(t, lazadaYAML, "--url", s.URL, "--wait", "10ms")
-	if err == nil || !strings.Contains(err.Error(), "it answers 404") {
-		t.Errorf("got %v, want that it answers 404", err)
+	if err == nil || !strings.Contains(err.Error(), "it answers 502") {
+		t.Errorf("got %v, want that it answers 502", err)
 	}
 }
 

@@ -165,33 +165,25 @@ func plainError(err error) error {
 	return err
 }
 
-// waitForReceiver returns when every endpoint answers, at the latest after limit. A receiver that knows the endpoint answers
-// 405 to anything but POST.
+// waitForReceiver returns when the receiver answers, or with an error after limit.
 func (s *sender) waitForReceiver(ctx context.Context, limit time.Duration) error {
 	if limit <= 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotThere)
 	defer cancel()
-	for i := range s.plays {
-		address := s.flags.url + s.plays[i].endpoint.Path
-		seen := ""
-		for {
-			now := s.probe(ctx, address)
-			if now == "" {
-				break
+	seen := s.probe(ctx)
+	for seen != "" {
+		select {
+		case <-time.After(waitStep):
+			if now := s.probe(ctx); ctx.Err() == nil { // else it only says that the time is up
+				seen = now
 			}
-			if ctx.Err() == nil || seen == "" {
-				seen = now // else it only says that the time is up
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errNotThere) {
+				return fmt.Errorf("waited %v for %s in vain: %s", limit, s.flags.url, seen)
 			}
-			select {
-			case <-time.After(waitStep):
-			case <-ctx.Done():
-				if errors.Is(context.Cause(ctx), errNotThere) {
-					return fmt.Errorf("waited %v for %s in vain: %s", limit, address, seen)
-				}
-				return ctx.Err()
-			}
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -199,18 +191,20 @@ func (s *sender) waitForReceiver(ctx context.Context, limit time.Duration) error
 
 var errNotThere = errors.New("the receiver is not there")
 
-// probe returns what speaks against the receiver being there.
-func (s *sender) probe(ctx context.Context, address string) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// probe returns what speaks against the receiver being there. It asks with "OPTIONS *", which concerns no endpoint: nothing is counted or
+// logged as a refused callback.
+func (s *sender) probe(ctx context.Context) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodOptions, s.flags.url, nil)
 	if err != nil {
 		return err.Error()
 	}
+	req.URL.Opaque = "*"
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return plainError(err).Error()
 	}
 	_ = resp.Body.Close() // nothing of it is read
-	if resp.StatusCode == http.StatusNotFound || resp.StatusCode >= http.StatusInternalServerError {
+	if resp.StatusCode >= http.StatusInternalServerError {
 		return "it answers " + resp.Status
 	}
 	return ""
