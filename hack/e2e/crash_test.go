@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,19 +65,33 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 // judge reads the target's log and holds it against the promises.
 func judge(t *testing.T, s *sender, log []arrival) {
 	t.Helper()
+	problems, duplicates := objections(s, log)
+	for _, p := range problems {
+		t.Error(p)
+	}
+	for lifetime, n := range duplicates {
+		t.Logf("life %d: %d events were delivered once more after it was killed", lifetime, n)
+	}
+}
+
+// objections is what is wrong with a log, and how many events were delivered once more, by the life of the receiver that had delivered
+// them before.
+func objections(s *sender, log []arrival) (problems []string, duplicates map[int]int) {
+	object := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	duplicates = map[int]int{}
 	type progress struct {
 		next     int // number of the callback that is due
 		lifetime int // in which the one before was delivered
 	}
 	subjects := make([]progress, s.subjects)
-	duplicates := map[int]int{} // by the lifetime that delivered first
 	for i, a := range log {
 		var c callback
-		if _, err := fmt.Sscanf(a.mark, "%d/%d", &c.subject, &c.n); err != nil || c.subject >= s.subjects {
-			t.Fatalf("attempt %d delivers %q, which nobody sent", i, a.body)
+		if _, err := fmt.Sscanf(a.mark, "%d/%d", &c.subject, &c.n); err != nil || c.subject >= s.subjects || c.n >= s.each {
+			object("attempt %d delivers %q, which nobody sent", i, a.body)
+			continue
 		}
 		if !bytes.Equal(a.body, c.body(s.padding)) {
-			t.Fatalf("attempt %d delivers %s changed: %q", i, c, a.body)
+			object("attempt %d delivers %s changed: %q", i, c, a.body)
 		}
 		p := &subjects[c.subject]
 		switch {
@@ -91,20 +106,58 @@ func judge(t *testing.T, s *sender, log []arrival) {
 				p.lifetime = a.lifetime
 			}
 		case c.n < p.next:
-			t.Errorf("attempt %d, life %d: %s is delivered again, although %d of its subject were delivered, the last in life %d", i, a.lifetime, c, p.next, p.lifetime)
+			object("attempt %d, life %d: %s is delivered again, although %d of its subject were delivered, the last in life %d",
+				i, a.lifetime, c, p.next, p.lifetime)
 		default:
-			t.Errorf("attempt %d, life %d: %s overtakes number %d of its subject", i, a.lifetime, c, p.next)
+			object("attempt %d, life %d: %s overtakes number %d of its subject", i, a.lifetime, c, p.next)
 		}
 	}
 	for i, p := range subjects {
 		if p.next != s.each {
-			t.Errorf("subject %d: %d events delivered, want all %d that were acknowledged", i, p.next, s.each)
+			object("subject %d: %d events were delivered, want all %d that were acknowledged", i, p.next, s.each)
 		}
 	}
 	for lifetime, n := range duplicates {
-		t.Logf("life %d: %d events were delivered once more after it was killed", lifetime, n)
 		if n > 2*maxInFlight {
-			t.Errorf("life %d: %d events were delivered once more, but only %d can have been in flight", lifetime, n, 2*maxInFlight)
+			object("life %d: %d events were delivered once more, but only %d can have been in flight", lifetime, n, 2*maxInFlight)
 		}
+	}
+	return problems, duplicates
+}
+
+// TestObjections makes sure that a broken promise would be noticed.
+func TestObjections(t *testing.T) {
+	s := &sender{subjects: 2, each: 2}
+	at := func(lifetime, status, subject, n int) arrival {
+		c := callback{subject, n}
+		return arrival{mark: c.String(), lifetime: lifetime, status: status, body: c.body(0)}
+	}
+	changed := at(0, 200, 0, 1)
+	changed.body = append(changed.body, '\n')
+	for name, tc := range map[string]struct {
+		log            []arrival
+		want           string // part of the only objection; empty: none
+		wantDuplicates int
+	}{
+		"all is well":                       {log: []arrival{at(0, 200, 0, 0), at(0, 200, 1, 0), at(0, 200, 0, 1), at(0, 200, 1, 1)}},
+		"tried again":                       {log: []arrival{at(0, 500, 0, 0), at(0, 0, 0, 0), at(0, 200, 0, 0), at(0, 200, 0, 1), at(0, 200, 1, 0), at(0, 200, 1, 1)}},
+		"killed before it was noted down":   {log: []arrival{at(0, 200, 0, 0), at(0, 200, 0, 1), at(1, 500, 0, 1), at(2, 200, 0, 1), at(2, 200, 1, 0), at(2, 200, 1, 1)}, wantDuplicates: 1},
+		"lost":                              {log: []arrival{at(0, 200, 0, 0), at(0, 200, 1, 0), at(0, 200, 1, 1)}, want: "subject 0: 1 events"},
+		"overtaken":                         {log: []arrival{at(0, 500, 0, 0), at(0, 500, 0, 1), at(0, 200, 0, 0), at(0, 200, 0, 1), at(0, 200, 1, 0), at(0, 200, 1, 1)}, want: "overtakes"},
+		"delivered twice in one life":       {log: []arrival{at(0, 200, 0, 0), at(0, 200, 0, 0), at(0, 200, 0, 1), at(0, 200, 1, 0), at(0, 200, 1, 1)}, want: "again"},
+		"delivered twice though long noted": {log: []arrival{at(0, 200, 0, 0), at(0, 200, 0, 1), at(1, 200, 0, 0), at(1, 200, 1, 0), at(1, 200, 1, 1)}, want: "again"},
+		"invented":                          {log: []arrival{at(0, 200, 0, 0), at(0, 200, 0, 1), at(0, 200, 1, 0), at(0, 200, 1, 1), at(0, 200, 2, 0)}, want: "nobody sent"},
+		"changed":                           {log: []arrival{at(0, 200, 0, 0), changed, at(0, 200, 1, 0), at(0, 200, 1, 1)}, want: "changed"},
+		"given up":                          {log: []arrival{at(0, 200, 0, 0), at(0, 410, 0, 1), at(0, 200, 1, 0), at(0, 200, 1, 1)}, want: "subject 0: 1 events"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems, duplicates := objections(s, tc.log)
+			if tc.want == "" && len(problems) > 0 || tc.want != "" && (len(problems) != 1 || !strings.Contains(problems[0], tc.want)) {
+				t.Errorf("objections %q, want one that says %q", problems, tc.want)
+			}
+			if duplicates[0] != tc.wantDuplicates {
+				t.Errorf("%d duplicates, want %d", duplicates[0], tc.wantDuplicates)
+			}
+		})
 	}
 }
