@@ -67,12 +67,14 @@ func Open(o Options) (*Buffer, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
+	o.FS = markerFS{o.FS}
 	b := &Buffer{log: o.Log, now: o.Now, closed: make(chan struct{}), queues: map[string]*queue{}}
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory %s: %w", o.Dir, err)
+	dir, err := create(o)
+	if err != nil {
+		return nil, fmt.Errorf("make the buffer in %s: %w", o.Dir, err)
 	}
 	b.space = newSpace(o, b.closed)
-	db, err := pebble.Open(o.Dir, pebbleOptions(o, b.space))
+	db, err := pebble.Open(dir, pebbleOptions(o, b.space))
 	if err != nil {
 		return nil, fmt.Errorf("open the buffer in %s (is another receiver using it?): %w", o.Dir, err)
 	}
@@ -90,14 +92,10 @@ func Open(o Options) (*Buffer, error) {
 
 // load reads the format version, the sequence and the queues.
 func (b *Buffer) load() error {
-	version, found, err := b.getUint64(keyFormat)
+	version, _, err := b.getUint64(keyFormat)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the buffer's format version: %w", err)
-	case !found:
-		if err := b.db.Set(keyFormat, uint64Value(formatVersion), pebble.Sync); err != nil {
-			return fmt.Errorf("write the buffer's format version: %w", err)
-		}
 	case version != formatVersion:
 		return fmt.Errorf("the buffer has format version %d and this program knows version %d: run the version that wrote it until it is drained, or use a new data directory", version, formatVersion)
 	}

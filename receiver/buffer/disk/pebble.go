@@ -1,7 +1,9 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,6 +40,38 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return opts
+}
+
+// create makes an empty database unless there is one, and returns where it is. It is made under another name and renamed when it
+// is whole, because one that a crash left half-made could not be opened, and nobody could tell whether it ever held anything.
+func create(o Options) (dir string, err error) {
+	dir = o.FS.PathJoin(o.Dir, "buffer")
+	if _, err := o.FS.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	draft := o.FS.PathJoin(o.Dir, "buffer.new")
+	if err := o.FS.RemoveAll(draft); err != nil {
+		return "", err
+	}
+	// Pebble makes the directories above and syncs those too.
+	db, err := pebble.Open(draft, &pebble.Options{FS: o.FS, FormatMajorVersion: pebble.FormatNewest, MemTableSize: minMemTableBytes, Logger: logger{o.Log}})
+	if err != nil {
+		return "", err
+	}
+	if err := db.Set(keyFormat, uint64Value(formatVersion), pebble.Sync); err != nil {
+		return "", errors.Join(err, db.Close())
+	}
+	if err := db.Close(); err != nil {
+		return "", err
+	}
+	if err := o.FS.Rename(draft, dir); err != nil {
+		return "", err
+	}
+	parent, err := o.FS.OpenDir(o.Dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(parent.Sync(), parent.Close())
 }
 
 // logger hands Pebble's own messages on.
