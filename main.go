@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,18 +58,21 @@ func execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "hookbay: %v\n", err)
 	coded, ok := errors.AsType[interface {
 		error
 		ExitCode() int
 	}](err)
 	switch {
 	case ok:
+		for line := range strings.SplitSeq(err.Error(), "\n") { // a problem each
+			fmt.Fprintf(os.Stderr, "hookbay: %s\n", line)
+		}
 		return coded.ExitCode()
 	case started:
+		fmt.Fprintf(os.Stderr, "hookbay: %v\n", err)
 		return 1
 	default: // an unknown command, flag or argument
-		fmt.Fprintf(os.Stderr, "See %s --help\n", cmd.CommandPath())
+		fmt.Fprintf(os.Stderr, "hookbay: %v\nSee %s --help\n", err, cmd.CommandPath())
 		return 2
 	}
 }

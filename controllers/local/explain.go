@@ -21,7 +21,7 @@ func (d *definition) explain(err *field.Error, all field.ErrorList) string {
 	case field.ErrorTypeRequired:
 		what = "is missing: " + firstSentence(d.at(err.Field))
 	case field.ErrorTypeTypeInvalid:
-		found, _ := err.BadValue.(string) //nolint:errcheck // The library tells the type that it found as a string.
+		found, _ := err.BadValue.(string) // The library tells the type that it found as a string.
 		what = explainType(d.at(err.Field), found)
 	case field.ErrorTypeNotSupported:
 		what = fmt.Sprintf("write %s instead of %q", enumWords(d.at(err.Field)), fmt.Sprint(err.BadValue))

@@ -27,7 +27,7 @@ type manifest struct {
 
 // text returns a top-level field that should be a string.
 func (m *manifest) text(field string) string {
-	s, _ := m.content[field].(string) //nolint:errcheck // What is no string is as good as missing.
+	s, _ := m.content[field].(string) // What is no string is as good as missing.
 	return s
 }
 

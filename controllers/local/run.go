@@ -111,20 +111,20 @@ func checkTarget(to string) error {
 // redirect is what is served of the manifests: with --target, all events go there.
 func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 	snap := m.Snapshot()
-	var problems []error
+	var unreachable []string
 	for i := range snap.Config.Endpoints {
 		e := &snap.Config.Endpoints[i]
 		switch {
 		case f.target == "" && m.Endpoints[i].Spec.Target.Type == hookbayv1alpha1.TargetService:
-			problems = append(problems, fmt.Errorf("%s: spec.target.service: the Service %s can be reached only inside a cluster: "+
-				"add --target http://localhost:3000/events to send events to a program on this machine, or --target print to print them",
-				e.Key(), m.Endpoints[i].Spec.Target.Service.Name))
+			unreachable = append(unreachable, e.Key())
 		case f.target != "" && f.target != targetPrint:
 			e.Target.URL = f.target
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
-		return config.Snapshot{}, &InvalidError{problems: err}
+	if unreachable != nil {
+		return config.Snapshot{}, &InvalidError{problems: fmt.Errorf("%s: spec.target.service: a Service can be reached only inside a cluster: "+
+			"add --target http://localhost:3000/events to send events to a program on this machine, or --target print to print them",
+			strings.Join(unreachable, ", "))}
 	}
 	return snap, nil
 }

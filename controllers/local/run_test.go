@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -41,7 +42,7 @@ func startRun(t *testing.T, args ...string) *running {
 	t.Cleanup(func() {
 		stop()
 		select {
-		case <-r.done:
+		case <-r.done: //nolint:errcheck // Tests that care have looked at it.
 		case <-time.After(patience):
 			t.Error("hookbay run does not end")
 		}
@@ -212,11 +213,11 @@ func TestRun_targetURL(t *testing.T) {
 		t.Errorf("it ended with %v, want no error", err)
 	}
 	go func() {
-		if err := service.Serve(l); err != nil && err != http.ErrServerClosed {
+		if err := service.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
 	}()
-	defer service.Close()
+	defer func() { _ = service.Close() }()
 	startRun(t, "--target", url, "--data-dir", "data")
 	select {
 	case h := <-got:
@@ -233,7 +234,7 @@ func TestRun_refuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	signed := func(secret string) string {
 		return strings.Replace(tencentYAML, "  target:\n", "  target:\n    signingSecretRef: {name: tencent-im, key: signing}\n", 1) + "  \n---\n" + secret
 	}
@@ -245,7 +246,7 @@ func TestRun_refuses(t *testing.T) {
 	}{
 		"a Service without --target": {
 			manifests: lazadaYAML, wantCode: 2,
-			want: "shop/lazada-im: spec.target.service: the Service chat can be reached only inside a cluster: add --target http://localhost:3000/events",
+			want: "shop/lazada-im: spec.target.service: a Service can be reached only inside a cluster: add --target http://localhost:3000/events",
 		},
 		"a target that is no URL": {
 			manifests: lazadaYAML, args: []string{"--target", "localhost:3000"}, wantCode: 2, want: "--target: write print, or a full http or https address",

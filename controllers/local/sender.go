@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -74,6 +75,7 @@ func (s *sender) run(ctx context.Context) {
 		limit.SetLimit(rate.Limit(s.flags.rate))
 	}
 	workers := min(s.flags.concurrency, s.flags.subjects, s.flags.count)
+	stop := s.tally.begin(ctx)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
@@ -91,7 +93,6 @@ func (s *sender) run(ctx context.Context) {
 			}
 		})
 	}
-	stop := s.tally.showProgress(ctx)
 	wg.Wait()
 	stop()
 }
@@ -123,9 +124,7 @@ func (s *sender) post(ctx context.Context, p *play, body []byte) outcome {
 	if err != nil {
 		return outcome{objection: err}
 	}
-	for name, values := range signed.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, http.Header(signed.Header))
 	start := time.Now()
 	resp, err := s.client.Do(req)
 	if err != nil {

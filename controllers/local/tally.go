@@ -28,7 +28,7 @@ type tally struct {
 	plays  []play
 	stdout io.Writer
 	stderr io.Writer
-	start  time.Time
+	start  time.Time // set by begin
 
 	mu     sync.Mutex
 	counts map[string]*counts // by endpoint
@@ -45,7 +45,7 @@ type counts struct {
 }
 
 func newTally(count int, plays []play, stdout, stderr io.Writer) *tally {
-	t := &tally{count: count, plays: plays, stdout: stdout, stderr: stderr, start: time.Now(), counts: map[string]*counts{}}
+	t := &tally{count: count, plays: plays, stdout: stdout, stderr: stderr, counts: map[string]*counts{}}
 	for i := range plays {
 		t.counts[plays[i].endpoint.Key()] = &counts{reasons: map[string]int{}}
 	}
@@ -68,11 +68,12 @@ func (t *tally) add(p *play, o *outcome) {
 	}
 }
 
-// showProgress keeps a line on the terminal up to date until the returned function is called. It does nothing where there is no
-// terminal, or little to wait for.
-func (t *tally) showProgress(ctx context.Context) (stop func()) {
+// begin starts the clock, and keeps a line on the terminal up to date until the returned function is called. There is none where there is
+// no terminal, or little to wait for.
+func (t *tally) begin(ctx context.Context) (stop func()) {
+	t.start = time.Now()
 	file, ok := t.stderr.(*os.File)
-	if !ok || t.count == 1 || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // A file descriptor fits.
+	if !ok || t.count == 1 || !term.IsTerminal(int(file.Fd())) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -125,7 +126,11 @@ func (t *tally) printEach() {
 	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 	for i := range t.plays {
 		p := &t.plays[i]
-		o := t.counts[p.endpoint.Key()].last
+		c := t.counts[p.endpoint.Key()]
+		if c.sent == 0 {
+			continue // interrupted
+		}
+		o := &c.last
 		status, verdict := "-", "accepted"
 		if o.status != 0 {
 			status = fmt.Sprint(o.status)

@@ -62,9 +62,9 @@ func setNamespace(m *manifest) (problems []string) {
 }
 
 func objectName(m *manifest) (namespace, name string) {
-	meta, _ := m.content["metadata"].(map[string]any) //nolint:errcheck // Missing metadata is reported by setNamespace.
-	namespace, _ = meta["namespace"].(string)         //nolint:errcheck // A wrong type is reported when the object is decoded.
-	name, _ = meta["name"].(string)                   //nolint:errcheck // Likewise.
+	meta, _ := m.content["metadata"].(map[string]any) // Missing metadata is reported by setNamespace.
+	namespace, _ = meta["namespace"].(string)         // A wrong type is reported when the object is decoded.
+	name, _ = meta["name"].(string)                   // Likewise.
 	return namespace, name
 }
 
