@@ -52,7 +52,11 @@ func NewLoader(paths []string, stdin io.Reader, log *slog.Logger) (*Loader, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}, nil
+	return newLoader(paths, stdin, log, d), nil
+}
+
+func newLoader(paths []string, stdin io.Reader, log *slog.Logger, d *definition) *Loader {
+	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}
 }
 
 // Load reads all manifests, as they are now. What is wrong with them is an *InvalidError. The result is the caller's to read only.

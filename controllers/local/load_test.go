@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -199,12 +200,16 @@ func loadText(t *testing.T, text string) (*Manifests, error) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	writeFile(t, "shop.yaml", text)
-	l, err := NewLoader([]string{"shop.yaml"}, strings.NewReader(""), slog.New(slog.DiscardHandler))
+	d, err := sharedDefinition()
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := newLoader([]string{"shop.yaml"}, strings.NewReader(""), slog.New(slog.DiscardHandler), d)
 	return l.Load(t.Context())
 }
+
+// sharedDefinition saves compiling the rules for each of a hundred cases.
+var sharedDefinition = sync.OnceValues(newDefinition)
 
 func mustLoad(t *testing.T, text string) *Manifests {
 	t.Helper()
