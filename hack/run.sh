@@ -10,24 +10,42 @@ data_dir=${DATA_DIR:-.hookbay}
 samples=${SAMPLES:-config/samples}
 hookbay=${BIN:-bin/hookbay}
 
-"$hookbay" run -f "$samples" --listen "$listen" --admin "$admin" --data-dir "$data_dir" --target print &
+pipes=$(mktemp -d) || exit 1
+trap 'rm -rf "$pipes"' EXIT
+mkfifo "$pipes/log" "$pipes/ready" || exit 1
+
+"$hookbay" run -f "$samples" --listen "$listen" --admin "$admin" --data-dir "$data_dir" --target print 2>"$pipes/log" &
 pid=$!
-# The shell starts background programs with Ctrl-C ignored, so pass it on. Then wait until everything is put away.
-trap 'kill -TERM $pid 2>/dev/null' INT TERM HUP
+# The shell starts background programs with Ctrl-C ignored, so pass it on.
+trap 'interrupted=1; kill -TERM $pid 2>/dev/null' INT TERM HUP
 
-"$hookbay" send -f "$samples" --url "http://$listen" --wait 30s >&2
-sent=$?
-if [ $sent != 0 ]; then
-	kill -TERM $pid 2>/dev/null
-	wait $pid
-	exit $sent
+# Shows the log, and says when the receiver listens: if another program has its port, no callback must be sent there.
+(
+	trap '' INT TERM HUP # it ends with the log
+	while IFS= read -r line; do
+		printf '%s\n' "$line" >&2
+		case $line in *'Receiver takes callbacks'*) echo yes >&3 ;; esac
+	done <"$pipes/log"
+) 3>"$pipes/ready" &
+read -r ready <"$pipes/ready"
+
+failed=0
+if [ "$ready" = yes ]; then
+	"$hookbay" send -f "$samples" --url "http://$listen" --wait 30s >&2 || failed=$?
+	if [ $failed = 0 ]; then
+		echo "Serving on http://$listen; Ctrl-C ends it." >&2
+	else
+		kill -TERM $pid 2>/dev/null
+	fi
 fi
-echo "Serving on http://$listen; Ctrl-C ends it." >&2
 
-# A signal interrupts wait: wait again for the program itself.
-status=0
-while kill -0 $pid 2>/dev/null; do
+# A signal interrupts wait: wait again, until everything is put away.
+interrupted=1
+while [ $interrupted = 1 ]; do
+	interrupted=0
 	wait $pid
 	status=$?
 done
+wait # for the rest of the log
+[ $failed = 0 ] || exit $failed
 exit $status

@@ -15,10 +15,8 @@ import (
 // TestMakeRun runs what make run runs, on other addresses: both platforms say that they are content, both events are printed as
 // CloudEvents, and Ctrl-C ends everything.
 func TestMakeRun(t *testing.T) {
-	cmd := exec.Command("sh", "hack/run.sh")
-	cmd.Dir = "../.."
 	listen := freeAddress(t)
-	cmd.Env = append(os.Environ(), "BIN="+hookbay(t), "LISTEN="+listen, "ADMIN="+freeAddress(t), "DATA_DIR="+t.TempDir())
+	cmd := runScript(t, listen)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C reaches the whole group
 	logs := &tail{}
 	stderr, err := cmd.StderrPipe()
@@ -80,4 +78,25 @@ func TestMakeRun(t *testing.T) {
 	if err := syscall.Kill(-cmd.Process.Pid, 0); err == nil {
 		t.Errorf("a program is left over\n%s", logs)
 	}
+}
+
+// TestMakeRun_portTaken: where another program listens, nothing is sent to it.
+func TestMakeRun_portTaken(t *testing.T) {
+	other := newTarget(t)
+	output, err := runScript(t, other.addr).CombinedOutput()
+	if err == nil || !strings.Contains(string(output), other.addr) {
+		t.Errorf("ended with %v, want exit code 1 and the address in the message:\n%s", err, output)
+	}
+	if log := other.log(); len(log) > 0 {
+		t.Errorf("the other program got %q", log[0].body)
+	}
+}
+
+// runScript is hack/run.sh with addresses of its own.
+func runScript(t *testing.T, listen string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sh", "hack/run.sh")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "BIN="+hookbay(t), "LISTEN="+listen, "ADMIN="+freeAddress(t), "DATA_DIR="+t.TempDir())
+	return cmd
 }
