@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -20,28 +22,21 @@ func TestDiskFull(t *testing.T) {
 
 	s := newSender(r.base(), 1<<20, 16) // more than fits
 	s.padding = 32 << 10
-	rounds := fill(t, s)
+	rounds := fill(t, s, 0)
 	s.each = rounds
 	t.Logf("the disk is full after %d callbacks of %d KiB", s.total(), s.padding>>10)
-	status, _, err := r.get(t, "/healthz")
-	if err != nil || status != http.StatusOK {
-		t.Errorf("/healthz answered %d (%v) with a full disk, want 200: a restart would not help", status, err)
-	}
+	r.await(t, "/healthz") // a restart would not help …
+	r.kill(t)
+	tgt.nextLifetime(t)
+	r.launch(t) // … and does no harm
+	r.await(t, "/healthz")
 
 	tgt.set(answerWith(http.StatusOK))
 	tgt.up(t)
 	tgt.waitTaken(t, s.total())
 
 	// As many again fit only if the room came back.
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for n := range rounds {
-		for subject := range s.subjects {
-			if err := s.insist(ctx, callback{subject, rounds + n}); err != nil {
-				t.Fatalf("after room was made: %v", err)
-			}
-		}
-	}
+	insistOn(t, s, rounds, 2*rounds)
 	s.each = 2 * rounds
 	tgt.waitTaken(t, s.total())
 	r.stop(t)
@@ -49,10 +44,76 @@ func TestDiskFull(t *testing.T) {
 	judge(t, s, tgt.log())
 }
 
-// fill sends callbacks until one round of subjects finds no room, and returns how many rounds were acknowledged.
-func fill(t *testing.T, s *sender) int {
+// TestDiskFilledByOthers takes the last byte of the file system from the receiver, which is not to blame for it and has nothing that it could
+// clear away. It refuses callbacks, stays up, and goes on as soon as there is room.
+func TestDiskFilledByOthers(t *testing.T) {
+	disk := mountSmall(t)
+	tgt := newTarget(t)
+	r := newReceiver(t, hookbay(t), newManifest(tgt.url()))
+	r.dataDir = filepath.Join(disk, "data")
+	r.start(t)
+	const rounds = 20
+	s := newSender(r.base(), 1<<20, 16)
+	s.padding = 8 << 10
+	tgt.set(answerWith(http.StatusInternalServerError))
+	insistOn(t, s, 0, rounds)
+
+	others := filepath.Join(disk, "others")
+	takeAllRoom(t, others)
+	s.each = 1 << 20
+	if full := fill(t, s, rounds); full > 2*rounds {
+		t.Errorf("%d rounds of callbacks were taken without room", full-rounds)
+	}
+	r.await(t, "/healthz")
+	tgt.set(answerWith(http.StatusOK))
+	if err := os.Remove(others); err != nil {
+		t.Fatal(err)
+	}
+	s.each = 3 * rounds
+	insistOn(t, s, rounds, s.each) // those that were taken after all are repeats
+	tgt.waitTaken(t, s.total())
+	r.stop(t)
+	tgt.nextLifetime(t)
+	judge(t, s, tgt.log())
+}
+
+// insistOn sends rounds of callbacks, one to each subject, until they are acknowledged.
+func insistOn(t *testing.T, s *sender, from, to int) {
 	t.Helper()
-	for n := range s.each {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for n := from; n < to; n++ {
+		for subject := range s.subjects {
+			if err := s.insist(ctx, callback{subject, n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// takeAllRoom writes a file until the file system is full.
+func takeAllRoom(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
+		if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
+			chunk = chunk[:len(chunk)/2]
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill sends rounds of callbacks, from a number on, until one finds no room, and returns its number.
+func fill(t *testing.T, s *sender, from int) int {
+	t.Helper()
+	for n := from; n < s.each; n++ {
 		for subject := range s.subjects {
 			status, err := s.once(t.Context(), callback{subject, n})
 			if err != nil {

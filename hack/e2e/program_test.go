@@ -65,6 +65,14 @@ func (r *receiver) base() string { return "http://" + r.listen }
 func (r *receiver) start(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
+	r.launch(t)
+	r.await(t, "/readyz")
+	return time.Since(began)
+}
+
+// launch starts the program.
+func (r *receiver) launch(t *testing.T) {
+	t.Helper()
 	// Without the test's context: the cleanup, which runs after it has ended, wants to see how the program ends.
 	cmd := exec.Command(r.program, "run", "-f", filepath.Dir(r.manifest), "--listen", r.listen, "--admin", r.admin, "--data-dir", r.dataDir)
 	stderr, err := cmd.StderrPipe()
@@ -80,25 +88,24 @@ func (r *receiver) start(t *testing.T) time.Duration {
 		r.logs.follow(stderr) // ends when the program does
 		done <- cmd.Wait()
 	}()
-	waitFor(t, "the receiver is ready", func() error {
+}
+
+// await waits until the admin port answers 200: on /healthz, when the program is up; on /readyz, when it can store events.
+func (r *receiver) await(t *testing.T, path string) {
+	t.Helper()
+	waitFor(t, path+" answers 200", func() error {
 		select {
-		case err := <-done:
-			done <- err
+		case err := <-r.done:
+			r.done <- err
 			t.Fatalf("the receiver ended: %v\n%s", err, r.logs)
 		default:
 		}
-		return r.ready(t)
+		status, body, err := r.get(t, path)
+		if err == nil && status != http.StatusOK {
+			return fmt.Errorf("it answers %d %s", status, body)
+		}
+		return err
 	})
-	return time.Since(began)
-}
-
-func (r *receiver) ready(t *testing.T) error {
-	t.Helper()
-	status, body, err := r.get(t, "/readyz")
-	if err == nil && status != http.StatusOK {
-		return fmt.Errorf("/readyz answered %d %s", status, body)
-	}
-	return err
 }
 
 // get asks the admin port.
