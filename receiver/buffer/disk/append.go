@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync"
@@ -250,7 +249,7 @@ func (a *appender) add(batch *pebble.Batch, r *request, now time.Time) error {
 				continue
 			}
 			a.fresh[known] = struct{}{}
-			key = appendIdentityKey(key[:0], q.number, q.window.bucket(now), id)
+			key = appendIdentityKey(key[:0], q.number, q.window.add(id, now), id)
 			must(batch.Set(key, uint64Value(stamp(now)), nil))
 		}
 		a.sequence++
@@ -320,88 +319,6 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
-}
-
-// window knows the buckets of a queue's deduplication window that hold something. It is owned by the committer and, for expire, the sweeper.
-type window struct {
-	mu      sync.Mutex
-	number  uint32
-	buckets []uint32 // ascending
-}
-
-// load finds the buckets, by one seek for each.
-func (w *window) load(db *pebble.DB) error {
-	p := prefix(kindIdentity, w.number)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: p, UpperBound: prefixEnd(p)})
-	if err != nil {
-		return err
-	}
-	for ok := it.First(); ok; {
-		key := it.Key()
-		if len(key) < len(p)+4 {
-			return closeWith(it, errCorrupt)
-		}
-		bucket := binary.BigEndian.Uint32(key[len(p):])
-		w.buckets = append(w.buckets, bucket)
-		next := prefixEnd(binary.BigEndian.AppendUint32(append([]byte(nil), p...), bucket))
-		ok = it.SeekGE(next)
-	}
-	return it.Close()
-}
-
-// bucket returns the bucket for what is appended now. A clock that went back goes on with the newest bucket, so that buckets stay in order.
-func (w *window) bucket(now time.Time) uint32 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	b := bucketOf(now)
-	if n := len(w.buckets); n > 0 && w.buckets[n-1] >= b {
-		return w.buckets[n-1]
-	}
-	w.buckets = append(w.buckets, b)
-	return b
-}
-
-// seen says whether id was appended less than the window ago.
-func (w *window) seen(db *pebble.DB, id event.ID, now time.Time, length time.Duration) (bool, error) {
-	w.mu.Lock()
-	buckets := w.buckets
-	w.mu.Unlock()
-	oldest := bucketOf(now.Add(-length))
-	key := make([]byte, 0, 32)
-	for i := len(buckets) - 1; i >= 0 && buckets[i] >= oldest; i-- {
-		key = appendIdentityKey(key[:0], w.number, buckets[i], id)
-		value, closer, err := db.Get(key)
-		if err == pebble.ErrNotFound { //nolint:errorlint // Pebble returns it bare, and this is the hot path
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		at := time.Unix(0, 0)
-		if len(value) >= 8 {
-			at = time.Unix(0, int64(binary.BigEndian.Uint64(value))) //nolint:gosec // stamp made it from an int64
-		}
-		if err := closer.Close(); err != nil {
-			return false, err
-		}
-		if now.Sub(at) < length {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// expire drops the buckets that are wholly older than the window and returns the first that stays.
-func (w *window) expire(now time.Time, length time.Duration) (first uint32, dropped bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	oldest := bucketOf(now.Add(-length))
-	n := 0
-	for n < len(w.buckets) && w.buckets[n] < oldest {
-		n++
-	}
-	w.buckets = append([]uint32(nil), w.buckets[n:]...)
-	return oldest, n > 0
 }
 
 func closeWith(it *pebble.Iterator, err error) error {

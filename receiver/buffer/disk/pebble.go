@@ -11,16 +11,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// blockCacheBytes bounds the cache of blocks read back from disk. Delivery reads what has just been written, mostly from memory;
-// a large cache would only buy faster catching up after an outage.
-const blockCacheBytes = 16 << 20
+// cacheBytes bounds the memory for memtables, which Pebble takes out of the cache, and for blocks read back from disk. What is left for blocks must
+// hold the indexes and filters: with those in memory, the look-up of a new event's identity hardly ever reads the disk.
+const cacheBytes = 64 << 20
 
 // pebbleOptions sizes the database for a pod of 256 MiB, whatever the backlog.
 func pebbleOptions(o Options, s *space) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                 vfs.OnDiskFull(o.FS, s.waitForRoom),
 		FormatMajorVersion: pebble.FormatNewest,
-		CacheSize:          blockCacheBytes,
+		CacheSize:          cacheBytes,
 		MemTableSize:       s.memTableBytes(),
 		// Two to write to while two are flushed: enough for a burst, and still bounded.
 		MemTableStopWritesThreshold: 4,
@@ -38,6 +38,9 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 	for i := range opts.Levels {
 		// Most look-ups are for what is not there: an identity that is new, a lane that is idle.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		// One level of index for each table, and fewer and larger blocks to look up: identities are read one by one, events in sequence.
+		opts.Levels[i].BlockSize = 16 << 10
+		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return opts
 }

@@ -60,8 +60,13 @@ func (s *sweeper) run() {
 	// The database's size is looked at more often than anything is swept: the limit in bytes depends on it.
 	pulse := time.NewTicker(hurryInterval)
 	defer pulse.Stop()
+	// Not at once: endpoints that are configured have a minute to ask for their queues before their events count as given up.
+	sweep := false
 	for {
-		sweep := false
+		if err := s.b.pulse(sweep); err != nil && !errors.Is(err, buffer.ErrClosed) {
+			s.b.log.Error("Sweep failed", "error", err)
+		}
+		sweep = false
 		select {
 		case <-ticks.C:
 			sweep = true
@@ -69,9 +74,6 @@ func (s *sweeper) run() {
 		case <-pulse.C:
 		case <-s.quit:
 			return
-		}
-		if err := s.b.pulse(sweep); err != nil && !errors.Is(err, buffer.ErrClosed) {
-			s.b.log.Error("Sweep failed", "error", err)
 		}
 	}
 }
@@ -84,8 +86,11 @@ func (b *Buffer) pulse(sweep bool) error {
 	}
 	defer release()
 	b.space.refresh()
+	for _, q := range b.allQueues() {
+		err = errors.Join(err, q.window.warm(b.db, b.closed))
+	}
 	if sweep {
-		err = b.sweep()
+		err = errors.Join(err, b.sweep())
 	}
 	if b.space.low() {
 		err = errors.Join(err, b.makeRoom())
@@ -111,8 +116,7 @@ func (q *queue) sweep(now time.Time) error {
 	s := q.settings()
 	var errs []error
 	if first, dropped := q.window.expire(now, s.DeduplicationWindow); dropped {
-		from := prefix(kindIdentity, q.number)
-		errs = append(errs, q.b.db.DeleteRange(from, appendIdentityKey(nil, q.number, first, [16]byte{})[:9], pebble.NoSync))
+		errs = append(errs, q.b.db.DeleteRange(prefix(kindIdentity, q.number), bucketPrefix(q.number, first), pebble.NoSync))
 	}
 	errs = append(errs, q.dropDelivered(stamp(now.Add(-s.Retention))))
 	errs = append(errs, q.dropDead(stamp(now.Add(-s.DeadRetention))))
