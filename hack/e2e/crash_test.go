@@ -62,8 +62,36 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	judge(t, s, tgt.log())
 }
 
-// judge reads the target's log and holds it against the promises.
-func judge(t *testing.T, s *sender, log []arrival) {
+// TestStopUnderLoad asks the receiver to end, three times, while callbacks pour in. It puts everything away first, so that not even what was
+// being delivered is delivered once more.
+func TestStopUnderLoad(t *testing.T) {
+	tgt := newTarget(t)
+	r := newReceiver(t, checkedHookbay(t), newManifest(tgt.url()))
+	r.start(t)
+	s := newSender(r.base(), 2000, 64)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sent := s.start(ctx)
+	tgt.set(answerSlowly(20 * time.Millisecond)) // so that some are always under way
+	for _, percent := range []int{20, 40, 60} {
+		s.waitAcked(t, s.total()*percent/100)
+		r.stop(t)
+		tgt.nextLifetime(t)
+		r.start(t)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	tgt.waitTaken(t, s.total())
+	r.stop(t)
+	tgt.nextLifetime(t)
+	if duplicates := judge(t, s, tgt.log()); len(duplicates) > 0 {
+		t.Errorf("delivered once more after an orderly end, by the life that had delivered them before: %v", duplicates)
+	}
+}
+
+// judge reads the target's log and holds it against the promises. It returns how many events were delivered once more.
+func judge(t *testing.T, s *sender, log []arrival) map[int]int {
 	t.Helper()
 	problems, duplicates := objections(s, log)
 	for _, p := range problems {
@@ -72,6 +100,7 @@ func judge(t *testing.T, s *sender, log []arrival) {
 	for lifetime, n := range duplicates {
 		t.Logf("life %d: %d events were delivered once more after it was killed", lifetime, n)
 	}
+	return duplicates
 }
 
 // objections is what is wrong with a log, and how many events were delivered once more, by the life of the receiver that had delivered
