@@ -77,11 +77,15 @@ func (q *queue) loadDue(now uint64) error {
 			q.lanes[l.lane] = &lane{followers: true}
 		}
 	}
+	if err := it.Close(); err != nil {
+		q.nextDue = 0 // look again
+		return err
+	}
 	if q.nextDue > now {
 		q.scanned = max(q.scanned, now)
 	}
 	q.arm(now)
-	return it.Close()
+	return nil
 }
 
 // encodeTimer is a timer's value: attempts, and the lane if it has one.
