@@ -93,18 +93,18 @@ type callback struct {
 // ServeHTTP is the way of a callback through the receiver.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	if h.draining.Load() {
-		w.Header()["Connection"] = closeConnection
-	}
 	ep := h.table.Load().find(r)
 	if ep == nil {
 		h.metrics.unrouted.Inc()
+		h.closeIfDraining(w)
 		noSuchPath.write(w, http.StatusNotFound)
 		return
 	}
 	c := h.callbacks.Get().(*callback) //nolint:forcetypeassert // The pool holds nothing else.
 	c.w, c.r, c.ep, c.start = w, r, ep, start
-	if refusal := h.take(c); refusal != nil {
+	refusal := h.take(c)
+	h.closeIfDraining(w)
+	if refusal != nil {
 		h.refuse(c, refusal)
 	} else {
 		ep.stored.write(w, http.StatusOK)
@@ -117,6 +117,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Drain has every answer from now on end its connection. Senders that keep connections open then come back on new ones, to another
 // replica, before this one closes its port: a callback sent into a connection that is being closed is lost.
 func (h *Handler) Drain() { h.draining.Store(true) }
+
+func (h *Handler) closeIfDraining(w http.ResponseWriter) {
+	if h.draining.Load() {
+		w.Header()["Connection"] = closeConnection
+	}
+}
 
 // take leads a callback through the stages that can refuse it. A panic is a source's or an engine's defect: it costs this callback and
 // no other.

@@ -128,6 +128,20 @@ func TestHandler_keepsMemoryThatAnEngineGaveUpOn(t *testing.T) {
 	}
 }
 
+func TestHandler_Drain(t *testing.T) {
+	h, ts := serve(t, Options{}, &fakeSource{}, &fakeQueue{})
+	const request = "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 3\r\n\r\none"
+	h.Drain()
+	// exchange returns only when the server closes the connection, which it does although the client wants to keep it.
+	want := "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\ntaken"
+	if diff := cmp.Diff(want, exchange(t, ts, request, false)); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+	if got := exchange(t, ts, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false); !strings.Contains(got, "\r\nConnection: close\r\n") {
+		t.Errorf("a request for no endpoint keeps its connection:\n%s", got)
+	}
+}
+
 func TestPatience(t *testing.T) {
 	const ms = time.Millisecond
 	tests := map[string]struct{ within, elapsed, want time.Duration }{
