@@ -204,11 +204,15 @@ func (f *fixture) send(path, secret string, n, subject int) int {
 	return res.StatusCode
 }
 
-// mustSend sends and wants the callback to be accepted.
+// mustSend sends, as the platform does again when the disk was too slow for its limit, and wants the callback to be accepted.
 func (f *fixture) mustSend(path string, n, subject int) {
 	f.t.Helper()
-	if status := f.send(path, "hunter2", n, subject); status != http.StatusOK {
-		f.t.Fatalf("callback is answered with %d, want 200", status)
+	status := http.StatusServiceUnavailable
+	for tries := 0; status == http.StatusServiceUnavailable && tries < 20; tries++ {
+		status = f.send(path, "hunter2", n, subject)
+	}
+	if status != http.StatusOK {
+		f.t.Errorf("callback is answered with %d, want 200", status)
 	}
 }
 

@@ -62,6 +62,9 @@ func withoutValue(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the document breaks off: write the whole of it")
 	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok { // encoding/json has no type for it
+		return fmt.Errorf("field %s is unknown: correct its name or remove it", name)
+	}
 	return err
 }
 

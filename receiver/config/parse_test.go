@@ -74,7 +74,7 @@ func TestParse_refuses(t *testing.T) {
 		"half a document":            {`{"endpoints": [`, "the document breaks off"},
 		"a second document":          {`{"endpoints": []} {}`, "something follows the document"},
 		"rubbish at the end":         {`{"endpoints": []}]`, "something follows the document"},
-		"an unknown field":           {`{"endpoints": [{"pathh": "/x"}]}`, `unknown field "pathh"`},
+		"an unknown field":           {`{"endpoints": [{"pathh": "/x"}]}`, `field "pathh" is unknown: correct its name`},
 		"a field twice":              {`{"endpoints": [{"path": "/x", "path": "/y"}]}`, `field "path" is given twice`},
 		"a field twice in two cases": {`{"endpoints": [{"path": "/x", "Path": "/y"}]}`, `field "Path" is given twice`},
 		"a number for a string":      {`{"endpoints": [{"path": 5}]}`, "endpoints.path: write a string"},
