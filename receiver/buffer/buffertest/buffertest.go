@@ -59,6 +59,7 @@ func Run(t *testing.T, engine Engine) {
 		"retention ends for dead letters":                               testDeadRetention,
 		"events of an endpoint that is gone are given up at last":       testNotServed,
 		"a waiting Next ends with its context and with the buffer":      testNextEnds,
+		"a Next that ends leaves the event to the others":               testNextLeaves,
 		"a closed buffer takes nothing":                                 testClosed,
 		"stats tell the backlog and its age":                            testStats,
 		"a queue that had a long backlog in one subject drains":         testLongLane,

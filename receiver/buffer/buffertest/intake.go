@@ -3,6 +3,7 @@ package buffertest
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -146,6 +147,41 @@ func testNextEnds(t *testing.T, b *bench) {
 	b.close()
 	if err := <-ended; !errors.Is(err, buffer.ErrClosed) {
 		t.Errorf("Next after Close: %v", err)
+	}
+}
+
+// testNextLeaves has one of two waiting calls end at the moment that an event is appended: the other gets it.
+func testNextLeaves(t *testing.T, b *bench) {
+	type result struct {
+		d   *buffer.Delivery
+		err error
+	}
+	for range 300 {
+		leaving, leave := context.WithCancel(t.Context())
+		staying, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		left, stayed := make(chan result, 1), make(chan result, 1)
+		for ctx, got := range map[context.Context]chan result{leaving: left, staying: stayed} {
+			go func() { d, err := b.queue.Next(ctx); got <- result{d, err} }()
+		}
+		go func() {
+			for b.queue.Stats().Pending == 0 && staying.Err() == nil {
+				runtime.Gosched()
+			}
+			leave()
+		}()
+		b.subject("a", 1)
+		first := <-left
+		if first.d == nil {
+			first = <-stayed
+			stop()
+		} else {
+			stop()
+			<-stayed
+		}
+		if first.d == nil {
+			t.Fatalf("the event was handed out to nobody: %v", first.err)
+		}
+		b.delivered(first.d)
 	}
 }
 

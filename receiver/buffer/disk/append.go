@@ -69,7 +69,7 @@ type group struct {
 func newAppender(b *Buffer, sequence uint64) *appender {
 	return &appender{
 		b: b, sequence: sequence,
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), applied: make(chan group, 1),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), applied: make(chan group),
 		fresh: map[identity]struct{}{},
 	}
 }

@@ -140,6 +140,7 @@ func (q *queue) durable(last, n uint64) {
 func (q *queue) Next(ctx context.Context) (*buffer.Delivery, error) {
 	for {
 		if err := ctx.Err(); err != nil {
+			q.signal() // it may just have been woken: then it is another's turn
 			return nil, err
 		}
 		d, err := q.lease()
