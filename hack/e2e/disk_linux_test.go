@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestDiskFull fills a file system of 64 MiB while the target is down. Callbacks that find no room are refused with 503; nothing that was
@@ -28,15 +29,20 @@ func TestDiskFull(t *testing.T) {
 	r.await(t, "/healthz") // a restart would not help …
 	r.kill(t)
 	tgt.nextLifetime(t)
+	began := time.Now()
 	r.launch(t) // … and does no harm
 	r.await(t, "/healthz")
+	t.Logf("back %v after a start with a full disk", time.Since(began).Round(time.Millisecond))
 
+	began = time.Now()
 	tgt.set(answerWith(http.StatusOK))
 	tgt.up(t)
 	tgt.waitTaken(t, s.total())
+	t.Logf("all of it was delivered within %v", time.Since(began).Round(time.Millisecond))
 
 	// As many again fit only if the room came back.
 	insistOn(t, s, rounds, 2*rounds)
+	t.Logf("as much again was taken within %v", time.Since(began).Round(time.Millisecond))
 	s.each = 2 * rounds
 	tgt.waitTaken(t, s.total())
 	r.stop(t)
@@ -80,11 +86,12 @@ func TestDiskFilledByOthers(t *testing.T) {
 // insistOn sends rounds of callbacks, one to each subject, until they are acknowledged.
 func insistOn(t *testing.T, s *sender, from, to int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	for n := from; n < to; n++ {
 		for subject := range s.subjects {
-			if err := s.insist(ctx, callback{subject, n}); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			err := s.insist(ctx, callback{subject, n})
+			cancel()
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
