@@ -24,20 +24,25 @@ const (
 // request is one call of Append.
 type request struct {
 	queue    *queue
-	ids      []event.ID
-	records  [][]byte
+	items    []item
 	bytes    int
 	appended buffer.Appended
-	last     uint64 // the last sequence number given to it
 	err      error
 	done     chan struct{}
 }
 
+// item is one event of a request.
+type item struct {
+	id     event.ID
+	record []byte
+	seq    uint64 // 0: a repeat
+}
+
 // appender turns all Appends that wait at one moment into one commit.
 //
-//	Append ─▶ waiting ─▶ committer: deduplicate, number, apply ─▶ syncer: wait for the sync ─▶ Append returns
+//	Append ─▶ waiting ─▶ committer: deduplicate, number, apply, sync ─▶ Append returns
 //
-// While one group waits for its sync the committer prepares the next. Groups are synced in the order they were applied.
+// What arrives while a group is being synced is the next group: the slower the disk, the larger the groups.
 type appender struct {
 	b *Buffer
 
@@ -47,7 +52,6 @@ type appender struct {
 
 	wake    chan struct{}
 	quit    chan struct{}
-	applied chan group
 	running sync.WaitGroup
 
 	sequence uint64 // owned by the committer
@@ -60,27 +64,19 @@ type identity struct {
 	id    event.ID
 }
 
-// group is what is committed at once. A nil batch has nothing new; it waits for the groups before it.
-type group struct {
-	requests []*request
-	batch    *pebble.Batch
-}
-
 func newAppender(b *Buffer, sequence uint64) *appender {
 	return &appender{
 		b: b, sequence: sequence,
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), applied: make(chan group),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		fresh: map[identity]struct{}{},
 	}
 }
 
 func (a *appender) start() {
-	a.running.Add(2)
-	go func() { defer a.running.Done(); a.runCommitter() }()
-	go func() { defer a.running.Done(); a.runSyncer() }()
+	a.running.Go(a.runCommitter)
 }
 
-// stop lets what waits be committed, then ends both goroutines.
+// stop lets what waits be committed, then ends the committer.
 func (a *appender) stop() {
 	close(a.quit)
 	a.running.Wait()
@@ -97,14 +93,13 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 	if len(events) == 0 {
 		return buffer.Appended{}, nil
 	}
-	r := &request{queue: q, ids: make([]event.ID, len(events)), records: make([][]byte, len(events)), done: make(chan struct{})}
+	r := &request{queue: q, items: make([]item, len(events)), done: make(chan struct{})}
 	for i := range events {
 		e := &events[i]
 		// One allocation: the fixed parts and the varints take less than 128 bytes.
 		record := make([]byte, 0, 128+len(e.Type)+len(e.Source)+len(e.Subject)+len(e.ContentType)+32*len(e.Extensions)+len(e.Body))
-		r.records[i] = appendRecord(record, e)
-		r.bytes += len(r.records[i])
-		r.ids[i] = e.ID
+		r.items[i] = item{id: e.ID, record: appendRecord(record, e)}
+		r.bytes += len(r.items[i].record)
 	}
 	if err := q.b.appender.enqueue(r); err != nil {
 		return buffer.Appended{}, err
@@ -138,7 +133,6 @@ func (a *appender) enqueue(r *request) error {
 
 // runCommitter owns the sequence and the deduplication.
 func (a *appender) runCommitter() {
-	defer close(a.applied)
 	for {
 		select {
 		case <-a.wake:
@@ -151,6 +145,7 @@ func (a *appender) runCommitter() {
 				break
 			}
 			a.commit(requests)
+			a.gather()
 		}
 		select {
 		case <-a.quit:
@@ -191,74 +186,118 @@ func (a *appender) take() []*request {
 	return requests
 }
 
-// commit applies a group and hands it to the syncer.
+// commit makes a group durable and lets its callers go.
 func (a *appender) commit(requests []*request) {
-	if err := a.b.space.room(); err != nil {
+	err := a.b.space.room()
+	if err != nil {
 		a.b.sweeper.hurry()
-		a.finish(group{requests: requests}, err)
-		return
+	} else if err = a.failure(); err == nil {
+		err = a.write(requests)
 	}
-	batch := a.b.db.NewBatch()
-	clear(a.fresh)
-	now, before := a.b.now(), a.sequence
-	for i, r := range requests {
-		if err := a.add(batch, r, now); err != nil {
-			// The sequence numbers used so far are given up, never used again.
-			_ = batch.Close() // it was not applied: nothing to save
-			a.finish(group{requests: requests[i : i+1]}, fmt.Errorf("read the deduplication window: %w", err))
-			rest := append(requests[:i:i], requests[i+1:]...)
-			if len(rest) > 0 {
-				a.commit(rest)
-			}
-			return
+	for _, r := range requests {
+		if r.err = err; err != nil {
+			r.appended = buffer.Appended{}
 		}
+		r.announce()
+		close(r.done)
+	}
+}
+
+// write applies a group as one batch and waits for its sync.
+func (a *appender) write(requests []*request) error {
+	batch := a.b.db.NewBatch()
+	defer func() { _ = batch.Close() }() // by then it is applied, or worth nothing
+	now, before := a.b.now(), a.sequence
+	if err := a.number(requests, now); err != nil {
+		a.sequence = before
+		return fmt.Errorf("read the deduplication window: %w", err)
 	}
 	if a.sequence == before {
-		_ = batch.Close() // empty
-		a.applied <- group{requests: requests}
-		return
+		return nil // nothing but repeats of what was synced before
 	}
+	a.fill(batch, requests, now)
 	must(batch.Set(keySequence, uint64Value(a.sequence), nil))
 	a.count(batch, requests)
 	a.b.space.add(batch.Len())
-	if err := a.b.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-		a.finish(group{requests: requests}, fmt.Errorf("write to the buffer: %w", err))
-		return
+	if err := a.b.db.Apply(batch, pebble.Sync); err != nil {
+		return a.fail(err)
 	}
-	a.applied <- group{requests: requests, batch: batch}
+	return nil
 }
 
-// add puts a request's new events into the batch.
-func (a *appender) add(batch *pebble.Batch, r *request, now time.Time) error {
-	q := r.queue
-	r.appended, r.last = buffer.Appended{}, 0
-	window := q.settings().DeduplicationWindow
-	key := make([]byte, 0, 32)
-	for i, id := range r.ids {
-		if window > 0 {
-			known := identity{q.number, id}
-			_, seen := a.fresh[known]
-			if !seen {
-				var err error
-				if seen, err = q.window.seen(a.b.db, id, now, window); err != nil {
-					return err
-				}
+// number tells repeats from new events and numbers these.
+func (a *appender) number(requests []*request, now time.Time) error {
+	clear(a.fresh)
+	for _, r := range requests {
+		r.appended = buffer.Appended{}
+		window := r.queue.settings().DeduplicationWindow
+		for i := range r.items {
+			it := &r.items[i]
+			seen, err := a.seen(r.queue, it.id, now, window)
+			if err != nil {
+				return err
 			}
-			if seen {
+			if it.seq = 0; seen {
 				r.appended.Duplicates++
 				continue
 			}
-			a.fresh[known] = struct{}{}
-			key = appendIdentityKey(key[:0], q.number, q.window.add(id, now), id)
-			must(batch.Set(key, uint64Value(stamp(now)), nil))
+			a.sequence++
+			it.seq = a.sequence
+			r.appended.Stored++
 		}
-		a.sequence++
-		r.last = a.sequence
-		r.appended.Stored++
-		key = appendSeqKey(key[:0], kindPending, q.number, a.sequence)
-		must(batch.Set(key, seal(r.records[i], a.sequence), nil))
 	}
 	return nil
+}
+
+// seen says whether an identity is known, in this group or from the window; then it is known.
+func (a *appender) seen(q *queue, id event.ID, now time.Time, window time.Duration) (bool, error) {
+	if window <= 0 {
+		return false, nil
+	}
+	key := identity{q.number, id}
+	if _, seen := a.fresh[key]; seen {
+		return true, nil
+	}
+	a.fresh[key] = struct{}{}
+	return q.window.seen(a.b.db, id, now, window)
+}
+
+// fill puts the new events into the batch: first the records, whose keys rise, then the identities, whose keys are all over the place. Mixed, each
+// would have to be searched for from the top.
+func (a *appender) fill(batch *pebble.Batch, requests []*request, now time.Time) {
+	key := make([]byte, 0, 32)
+	for _, r := range requests {
+		for _, it := range r.items {
+			if it.seq > 0 {
+				key = appendSeqKey(key[:0], kindPending, r.queue.number, it.seq)
+				must(batch.Set(key, seal(it.record, it.seq), nil))
+			}
+		}
+	}
+	at := uint64Value(stamp(now))
+	for _, r := range requests {
+		if r.queue.settings().DeduplicationWindow <= 0 {
+			continue
+		}
+		for _, it := range r.items {
+			if it.seq > 0 {
+				key = appendIdentityKey(key[:0], r.queue.number, r.queue.window.add(it.id, now), it.id)
+				must(batch.Set(key, at, nil))
+			}
+		}
+	}
+}
+
+// announce tells the queue what can be delivered now.
+func (r *request) announce() {
+	if r.appended.Stored == 0 {
+		return
+	}
+	last := uint64(0)
+	for _, it := range r.items {
+		last = max(last, it.seq)
+	}
+	r.queue.durable(last, uint64(r.appended.Stored)) //nolint:gosec // not negative
 }
 
 // count adds the stored events to their queues' counters.
@@ -275,22 +314,6 @@ func (a *appender) count(batch *pebble.Batch, requests []*request) {
 	}
 }
 
-// runSyncer waits for each group's sync, in order, and lets its callers go.
-func (a *appender) runSyncer() {
-	for g := range a.applied {
-		var err error
-		if g.batch != nil {
-			if err = g.batch.SyncWait(); err != nil {
-				err = a.fail(err)
-			}
-			_ = g.batch.Close() // it was applied: nothing to save
-		} else {
-			err = a.failure()
-		}
-		a.finish(g, err)
-	}
-}
-
 // fail remembers a failed sync: what the file system has kept of it, nobody can tell.
 func (a *appender) fail(err error) error {
 	a.mu.Lock()
@@ -300,18 +323,6 @@ func (a *appender) fail(err error) error {
 		a.b.log.Error("Buffer cannot write any more", "error", err)
 	}
 	return a.failed
-}
-
-// finish tells the callers, and the queues what can be delivered now.
-func (a *appender) finish(g group, err error) {
-	for _, r := range g.requests {
-		if r.err = err; err != nil {
-			r.appended = buffer.Appended{}
-		} else if r.last > 0 {
-			r.queue.durable(r.last, uint64(r.appended.Stored)) //nolint:gosec // not negative
-		}
-		close(r.done)
-	}
 }
 
 // must panics on an error of a batch in memory, which Pebble only returns for a batch that is closed or applied: a mistake in this package.

@@ -27,10 +27,9 @@
 // batch that a sync covered. The argument therefore needs only that every batch leads from one sound state to another, and that the two promises
 // wait for the right sync:
 //
-//  1. Append is one batch: p, i, a and m sequence together. Append returns after the sync of that batch. A repeat finds i, perhaps of a
-//     batch that is applied and not yet synced; it returns after the sync of the group it came in, which is later in the same log.
-//     So an acknowledged event is in the prefix. A batch that the crash cut off was never acknowledged, and all of its
-//     entries are gone together: no identity is remembered without its event.
+//  1. Append is one batch: p, i, a and m sequence together. Append returns after the sync of that batch, and the next batch is begun
+//     after that: a repeat that finds i, finds it durable. So an acknowledged event is in the prefix. A batch that the crash cut
+//     off was never acknowledged, and all of its entries are gone together: no identity is remembered without its event.
 //  2. Only synced events are moved into lanes, and that move is one batch: h, t or f, and c. If it is lost, the cursor is still before
 //     those events and they are moved again.
 //  3. A settlement is one batch: p and t go, d or x come, the counters change, and the lane's next event becomes its head or the lane ends.

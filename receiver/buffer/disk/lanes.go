@@ -110,7 +110,7 @@ func decodeTimer(v []byte) (*lease, bool) {
 
 // admit moves durable events that are not in a lane yet into one, in one batch: to the head of an idle lane, or behind the head of a busy one.
 func (q *queue) admit() error {
-	end := q.tail.Load() + 1 // read once: the syncer moves it on meanwhile, and what the iterator does not cover must not be passed over
+	end := q.tail.Load() + 1 // read once: the committer moves it on meanwhile, and what the iterator does not cover must not be passed over
 	it, err := q.b.db.NewIter(&pebble.IterOptions{
 		LowerBound: seqKey(kindPending, q.number, q.cursor),
 		UpperBound: seqKey(kindPending, q.number, end),

@@ -129,7 +129,7 @@ func (q *queue) signal() {
 	}
 }
 
-// durable is called by the syncer, in order.
+// durable is called by the committer, in order.
 func (q *queue) durable(last, n uint64) {
 	q.pending.Add(int64(n)) //nolint:gosec // a count of events
 	q.tail.Store(last)
