@@ -12,7 +12,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,7 +42,6 @@ type options struct {
 }
 
 func main() {
-	log.SetFlags(0)
 	var o options
 	var serve, target string
 	flag.IntVar(&o.connections, "connections", 64, "how many connections send at once")
@@ -64,7 +62,8 @@ func main() {
 		err = run(ctx, o)
 	}
 	if err != nil {
-		log.Fatal("bench: ", err) //nolint:gocritic // what stop would release goes with the process
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1) // what stop would release goes with the process
 	}
 }
 

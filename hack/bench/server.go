@@ -100,7 +100,7 @@ func runServer(ctx context.Context, serve, data, target, profile string) error {
 }
 
 func startProfile(file string) (stop func(), err error) {
-	f, err := os.Create(file) //nolint:gosec // where the user wants it
+	f, err := os.Create(file)
 	if err != nil {
 		return nil, err
 	}

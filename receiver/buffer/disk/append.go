@@ -308,7 +308,7 @@ func (a *appender) count(batch *pebble.Batch, requests []*request) {
 	}
 	for q, n := range touched {
 		if n > 0 {
-			q.appendedTotal += uint64(n) //nolint:gosec // positive
+			q.appendedTotal += uint64(n) // positive
 			must(batch.Set(prefix(kindAppended, q.number), uint64Value(q.appendedTotal), nil))
 		}
 	}
@@ -328,7 +328,7 @@ func (a *appender) fail(err error) error {
 // must panics on an error of a batch in memory, which Pebble only returns for a batch that is closed or applied: a mistake in this package.
 func must(err error) {
 	if err != nil {
-		panic(err)
+		panic(err) //nolint:forbidigo // nobody could act on it as an error
 	}
 }
 

@@ -95,7 +95,7 @@ func (w *crashWorkload) MaybeError(op errorfs.Op) error {
 			runtime.Gosched() // whoever does not wait for this sync, and should, gets ahead
 		}
 		least := w.knows()
-		random := rand.New(rand.NewPCG(uint64(len(least.acked)), 7)) //nolint:gosec // a repeatable test
+		random := rand.New(rand.NewPCG(uint64(len(least.acked)), 7)) // a repeatable test
 		fs := w.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: w.unsynced, RNG: random})
 		most := w.knows()
 		w.mu.Lock()
@@ -111,7 +111,7 @@ func (w *crashWorkload) String() string { return "power loss" }
 
 // crashEvent makes the n-th event of a subject, always the same.
 func crashEvent(subject, n int) event.Event {
-	random := rand.New(rand.NewPCG(uint64(subject), uint64(n))) //nolint:gosec // a repeatable test
+	random := rand.New(rand.NewPCG(uint64(subject), uint64(n))) // a repeatable test
 	noise := make([]byte, 6<<10)                                // incompressible, so that memtables fill up and are flushed on the way
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
@@ -141,7 +141,7 @@ func (w *crashWorkload) run(t *testing.T) {
 		})
 	}
 	for c := range 2 {
-		consumers.Go(func() { w.consume(ctx, t, q, rand.New(rand.NewPCG(uint64(c), 3))) }) //nolint:gosec // a repeatable test
+		consumers.Go(func() { w.consume(ctx, t, q, rand.New(rand.NewPCG(uint64(c), 3))) }) // a repeatable test
 	}
 	producers.Wait()
 	if err := b.Sweep(); err != nil {

@@ -92,14 +92,14 @@ func Open(o Options) (*Buffer, error) {
 
 // load reads the format version, the sequence and the queues.
 func (b *Buffer) load() error {
-	version, _, err := b.getUint64(keyFormat)
+	version, err := b.getUint64(keyFormat)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the buffer's format version: %w", err)
 	case version != formatVersion:
 		return fmt.Errorf("the buffer has format version %d and this program knows version %d: run the version that wrote it until it is drained, or use a new data directory", version, formatVersion)
 	}
-	sequence, _, err := b.getUint64(keySequence)
+	sequence, err := b.getUint64(keySequence)
 	if err != nil {
 		return fmt.Errorf("read the buffer's sequence number: %w", err)
 	}
@@ -209,7 +209,7 @@ func (b *Buffer) Bytes() int64 {
 		return 0
 	}
 	defer release()
-	return int64(min(b.db.Metrics().DiskSpaceUsage(), 1<<62)) //nolint:gosec // bounded
+	return int64(min(b.db.Metrics().DiskSpaceUsage(), 1<<62)) // bounded
 }
 
 // Close implements buffer.Buffer.
@@ -248,20 +248,20 @@ func (b *Buffer) use() (release func(), err error) {
 	}
 }
 
-// getUint64 reads a value that uint64Value made.
-func (b *Buffer) getUint64(key []byte) (v uint64, found bool, err error) {
+// getUint64 reads a value that uint64Value made; zero if there is none.
+func (b *Buffer) getUint64(key []byte) (v uint64, err error) {
 	value, closer, err := b.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, false, nil
+		return 0, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, closer.Close()) }()
 	if len(value) < 8 {
-		return 0, false, errCorrupt
+		return 0, errCorrupt
 	}
-	return binary.BigEndian.Uint64(value), true, nil
+	return binary.BigEndian.Uint64(value), nil
 }
 
 func uint64Value(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }

@@ -85,5 +85,5 @@ func stamp(t time.Time) uint64 {
 	if t.Before(time.Unix(0, 0)) {
 		return 0
 	}
-	return uint64(t.UnixNano()) //nolint:gosec // not negative
+	return uint64(t.UnixNano()) // not negative
 }

@@ -43,7 +43,7 @@ func (q *queue) fill() error {
 // arm sets the timer for the next head that is not in memory. A timer that has come already wakes somebody at once.
 func (q *queue) arm(now uint64) {
 	if q.nextDue < never {
-		q.timer.Reset(time.Duration(min(q.nextDue-min(now, q.nextDue), uint64(time.Hour)))) //nolint:gosec // at most an hour
+		q.timer.Reset(time.Duration(min(q.nextDue-min(now, q.nextDue), uint64(time.Hour)))) // at most an hour
 	}
 }
 
@@ -181,7 +181,7 @@ func (a *admission) event(seq uint64, record []byte) error {
 	// A damaged record has no lane that could be trusted: it is leased on its own, where it is found out.
 	if err != nil || a.q.settings().Unordered {
 		a.head(&lease{seq: seq}, record)
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	id := laneOf(subject)
 	inMemory, busy, err := a.busy(id)

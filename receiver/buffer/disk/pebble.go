@@ -93,5 +93,5 @@ func (l logger) Errorf(format string, args ...any) {
 func (l logger) Fatalf(format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
 	l.log.Error("Buffer cannot go on and stops the process: check the disk", "detail", detail)
-	panic("buffer cannot go on: " + detail)
+	panic("buffer cannot go on: " + detail) //nolint:forbidigo // Pebble demands that this does not return
 }

@@ -84,10 +84,10 @@ func openQueue(b *Buffer, name string, meta queueMeta, sequence uint64) (*queue,
 		return nil, err
 	}
 	var err error
-	if q.appendedTotal, _, err = b.getUint64(prefix(kindAppended, q.number)); err != nil {
+	if q.appendedTotal, err = b.getUint64(prefix(kindAppended, q.number)); err != nil {
 		return nil, err
 	}
-	if q.cursor, _, err = b.getUint64(prefix(kindCursor, q.number)); err != nil {
+	if q.cursor, err = b.getUint64(prefix(kindCursor, q.number)); err != nil {
 		return nil, err
 	}
 	if q.settled, q.deadAll, err = q.loadSettled(); err != nil {

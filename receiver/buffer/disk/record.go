@@ -180,5 +180,5 @@ func (r *reader) time() time.Time {
 		r.bad = true
 		return time.Time{}
 	}
-	return time.Unix(sec, int64(nsec)).UTC() //nolint:gosec // below a second
+	return time.Unix(sec, int64(nsec)).UTC() // below a second
 }

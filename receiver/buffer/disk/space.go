@@ -99,7 +99,7 @@ func (s *space) free() (bytes uint64, known bool) {
 }
 
 // add counts what was appended, until the next refresh sees it.
-func (s *space) add(bytes int) { s.appended.Add(uint64(max(bytes, 0))) } //nolint:gosec // not negative
+func (s *space) add(bytes int) { s.appended.Add(uint64(max(bytes, 0))) } // not negative
 
 // refresh reads how much the database takes.
 func (s *space) refresh() {

@@ -37,8 +37,7 @@ func (s *sweeper) start() {
 	if s.interval < 0 {
 		return
 	}
-	s.running.Add(1)
-	go func() { defer s.running.Done(); s.run() }()
+	s.running.Go(s.run)
 }
 
 func (s *sweeper) stop() {
@@ -281,7 +280,7 @@ func (b *Buffer) compact(from, to []byte) error {
 		return err
 	case <-b.closed:
 		cancel()
-		<-done
+		<-done //nolint:errcheck // that it was told to end
 		return buffer.ErrClosed
 	}
 }
