@@ -24,7 +24,7 @@ import (
 type Options struct {
 	// MaxBody is the largest body, in bytes. Default: 1 MiB; the platforms' callbacks are far smaller.
 	MaxBody int64
-	// BodyTimeout bounds the time a body takes to arrive. Default: 5 s, longer than either platform waits for its answer.
+	// BodyTimeout bounds the time a request takes to arrive, head and body. Default: 5 s, longer than either platform waits for its answer.
 	BodyTimeout time.Duration
 	// MaxRequests and MaxBytes bound the callbacks under way at once and the memory of their bodies. Defaults: 1024 and 64 MiB.
 	MaxRequests, MaxBytes int64
@@ -70,7 +70,7 @@ func NewHandler(o Options) *Handler {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody)} }
+	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody), patience: newPatience()} }
 	h.table.Store(&table{})
 	return h
 }
@@ -83,6 +83,7 @@ type callback struct {
 	start time.Time
 
 	buf      []byte // the body's memory
+	patience *patience
 	req      source.Request
 	events   []event.Event
 	outcome  outcome
@@ -163,6 +164,6 @@ func (h *Handler) release(c *callback) {
 		events = nil
 	}
 	clear(events[:cap(events)])
-	*c = callback{buf: buf, events: events}
+	*c = callback{buf: buf, events: events, patience: c.patience}
 	h.callbacks.Put(c)
 }

@@ -142,7 +142,7 @@ func TestHandler_Drain(t *testing.T) {
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestTimeToStore(t *testing.T) {
 	const ms = time.Millisecond
 	tests := map[string]struct{ within, elapsed, want time.Duration }{
 		"the whole body at once":          {500 * ms, 0, 400 * ms},
@@ -152,8 +152,8 @@ func TestPatience(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := patience(tt.within, tt.elapsed); got != tt.want {
-				t.Errorf("patience is %s, want %s", got, tt.want)
+			if got := timeToStore(tt.within, tt.elapsed); got != tt.want {
+				t.Errorf("timeToStore: %s, want %s", got, tt.want)
 			}
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -34,8 +33,6 @@ func (h *Handler) listen(c *callback) *source.Refusal {
 // read takes the body in. A body of known length needs one read if it is small and has arrived with the head, as nearly all do. Memory
 // for a larger one grows only as it really arrives: announcing a length costs a stranger nothing, sending it does.
 func (h *Handler) read(c *callback) *source.Refusal {
-	// Where the deadline cannot be set, the server's own, longer one is what bounds the body.
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.bodyTimeout))
 	body := c.r.Body
 	if c.r.ContentLength < 0 {
 		body = http.MaxBytesReader(c.w, body, h.maxBody) // past the limit it has the server close the connection, without awaiting the rest

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -17,10 +16,14 @@ func (h *Handler) store(c *callback) *source.Refusal {
 		c.outcome = filtered
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), patience(c.ep.within, h.now().Sub(c.start)))
-	defer cancel()
+	c.patience.begin(timeToStore(c.ep.within, h.now().Sub(c.start)))
+	defer func() {
+		if !c.patience.stop() {
+			c.patience = newPatience()
+		}
+	}()
 	c.borrowed = true // unless Append returns with success
-	appended, err := c.ep.Queue.Append(ctx, c.events)
+	appended, err := c.ep.Queue.Append(c.patience, c.events)
 	if err != nil {
 		c.cause = err
 		return cannotStore(err)
@@ -33,10 +36,10 @@ func (h *Handler) store(c *callback) *source.Refusal {
 	return nil
 }
 
-// patience is how long storing may take: until four fifths of the platform's limit are over, so that it hears a clear 503 rather than a
+// timeToStore is how long storing may take: until four fifths of the platform's limit are over, so that it hears a clear 503 rather than a
 // late 200. An event that is stored just then nevertheless is a duplicate when the platform repeats it. A body that took most of the
 // limit to arrive still gets one fifth: where the platform does not repeat, trying is all that can save the event.
-func patience(within, elapsed time.Duration) time.Duration {
+func timeToStore(within, elapsed time.Duration) time.Duration {
 	return max(within*4/5-elapsed, within/5)
 }
 
