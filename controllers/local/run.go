@@ -89,6 +89,7 @@ func run(ctx context.Context, f *runFlags, stdin io.Reader, stdout, stderr io.Wr
 		lines := &lineWriter{out: stdout}
 		options.NewTarget = func(config.Endpoint, config.Secrets) (target.Target, error) { return &printer{lines: lines}, nil }
 	}
+	app.TuneMemory()
 	a, err := app.New(ctx, options)
 	if err != nil {
 		return err

@@ -1,0 +1,24 @@
+package app
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+const (
+	// gcPercent lets the heap grow to five times what is live before it is collected. What is live is small and what a callback leaves behind is not:
+	// with Go's default of 100 a receiver under load would collect many times a second, and callbacks would wait for it.
+	gcPercent = 400
+	// memoryLimit is where collecting comes before speed: below the 256 MiB that a receiver may take, with room for what Go does not count.
+	memoryLimit = 176 << 20
+)
+
+// TuneMemory sets how the process trades memory for speed. GOGC and GOMEMLIMIT, where they are set, have the last word.
+func TuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
