@@ -18,7 +18,7 @@ SAMPLES  ?= config/samples
 # make fuzz
 FUZZTIME ?= 5m
 
-# make bench
+# make microbench
 COUNT ?= 6
 BASE  ?=
 
@@ -71,7 +71,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (5m).
 	@sh hack/fuzz.sh '$(FUZZTIME)'
 
 .PHONY: bench
-bench: ## Run the benchmarks COUNT (6) times into bin/bench.txt. BASE=FILE compares with an earlier result.
+bench: ## Measure acknowledgements a second and p99 beside a bare net/http handler, in one run. BENCH_FLAGS=.
+	$(GO) run ./hack/bench $(BENCH_FLAGS)
+
+.PHONY: microbench
+microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench.txt. BASE=FILE compares with an earlier result.
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./receiver/... | tee bin/bench.txt
 	$(TOOL) benchstat $(BASE) bin/bench.txt
