@@ -35,7 +35,8 @@ type space struct {
 
 	used     atomic.Uint64 // by the buffer, as of the last refresh
 	appended atomic.Uint64 // since then
-	full     atomic.Bool
+	full     atomic.Bool   // Append refuses
+	tight    atomic.Bool   // it soon will
 }
 
 func newSpace(o Options, closed <-chan struct{}) *space {
@@ -67,17 +68,18 @@ func (s *space) reserve() uint64 {
 // It stays full until there is some more, so that it does not flap.
 func (s *space) room() error {
 	want := s.reserve()
+	free, known := s.free()
+	used := s.used.Load() + s.appended.Load()
+	s.tight.Store(known && free < 2*want || s.maxBytes > 0 && used+2*want > s.maxBytes)
 	if s.full.Load() {
 		want += want / 4
 	}
-	if s.maxBytes > 0 {
-		if used := s.used.Load() + s.appended.Load(); used+want > s.maxBytes {
-			s.full.Store(true)
-			return fmt.Errorf("%w: it takes %d MiB of the %d MiB that it may take, and %d MiB are kept free; make it larger or let the target take events",
-				buffer.ErrFull, used>>20, s.maxBytes>>20, want>>20)
-		}
-	}
-	if free, known := s.free(); known && free < want {
+	switch {
+	case s.maxBytes > 0 && used+want > s.maxBytes:
+		s.full.Store(true)
+		return fmt.Errorf("%w: it takes %d MiB of the %d MiB that it may take, and %d MiB are kept free; make it larger or let the target take events",
+			buffer.ErrFull, used>>20, s.maxBytes>>20, want>>20)
+	case known && free < want:
 		s.full.Store(true)
 		return fmt.Errorf("%w: the disk has %d MiB left and %d MiB are kept free; make it larger or let the target take events",
 			buffer.ErrFull, free>>20, want>>20)
@@ -86,8 +88,8 @@ func (s *space) room() error {
 	return nil
 }
 
-// low says that what is kept only to look at should go.
-func (s *space) low() bool { return s.full.Load() }
+// low says that what is kept only to look at should go. It says so well before Append has to refuse anything.
+func (s *space) low() bool { return s.full.Load() || s.tight.Load() }
 
 // free is the file system's free space, if it can tell.
 func (s *space) free() (bytes uint64, known bool) {

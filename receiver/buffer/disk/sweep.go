@@ -91,10 +91,11 @@ func (b *Buffer) pulse(sweep bool) error {
 	if sweep {
 		err = errors.Join(err, b.sweep())
 	}
+	_ = b.space.room() // only to notice that there is little, or enough again
 	if b.space.low() {
 		err = errors.Join(err, b.makeRoom())
 		b.space.refresh()
-		_ = b.space.room() // only to notice that there is room again
+		_ = b.space.room()
 	}
 	return err
 }
@@ -252,17 +253,19 @@ func (b *Buffer) makeRoom() error {
 		if err != nil {
 			return err
 		}
-		if !dropped && !released {
+		if dropped == nil && !released {
 			continue
 		}
 		if err := b.db.Flush(); err != nil {
 			return err
 		}
-		p := prefix(kindDelivered, q.number)
-		if err := errors.Join(
-			b.compact(prefix(kindPending, q.number), seqKey(kindPending, q.number, q.released)),
-			b.compact(p, prefixEnd(p)),
-		); err != nil {
+		if released {
+			err = b.compact(prefix(kindPending, q.number), seqKey(kindPending, q.number, q.released))
+		}
+		if dropped != nil {
+			err = errors.Join(err, b.compact(prefix(kindDelivered, q.number), dropped))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -285,17 +288,18 @@ func (b *Buffer) compact(from, to []byte) error {
 	}
 }
 
-// dropOlderHalf drops the delivered events of the older half of the time that they span.
-func (q *queue) dropOlderHalf() (dropped bool, err error) {
+// dropOlderHalf drops the delivered events of the older half of the time that they span. It returns the end of what it dropped, nil if there
+// was nothing.
+func (q *queue) dropOlderHalf() (end []byte, err error) {
 	p := prefix(kindDelivered, q.number)
 	first, err := q.first(p, prefixEnd(p))
 	if err != nil || first == nil {
-		return false, err
+		return nil, err
 	}
+	end = prefixEnd(p)
 	since, _ := keyPart(first, 0)
-	now := stamp(q.b.now())
-	if now <= since {
-		return true, q.b.db.DeleteRange(p, prefixEnd(p), pebble.NoSync)
+	if now := stamp(q.b.now()); now > since {
+		end = seqKey(kindDelivered, q.number, since+(now-since)/2+uint64(time.Second))
 	}
-	return true, q.dropDelivered(since + (now-since)/2 + uint64(time.Second))
+	return end, q.b.db.DeleteRange(p, end, pebble.NoSync)
 }
