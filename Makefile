@@ -29,7 +29,7 @@ RACE = $$($(GO) build -race runtime/cgo >/dev/null 2>&1 && echo -race || echo 'N
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	  /^[a-z][a-z0-9-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 ##@ Use
 
