@@ -10,7 +10,7 @@ const (
 	// with Go's default of 100 a receiver under load would collect many times a second, and callbacks would wait for it.
 	gcPercent = 400
 	// memoryLimit is where collecting comes before speed: below the 256 MiB that a receiver may take, with room for what Go does not count.
-	memoryLimit = 176 << 20
+	memoryLimit = 144 << 20
 )
 
 // TuneMemory sets how the process trades memory for speed. GOGC and GOMEMLIMIT, where they are set, have the last word.
