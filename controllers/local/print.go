@@ -86,6 +86,11 @@ func structured(e *event.Event) ([]byte, error) {
 		return nil, err
 	}
 	line.WriteByte('\n')
+	if c.Time != nil {
+		// The SDK leaves out zeros at the end. The text is that attribute's alone: in a value its quotes would be escaped.
+		written := []byte(`"time":"` + c.Time.String() + `"`)
+		return bytes.Replace(line.Bytes(), written, []byte(`"time":"`+c.Time.Format(target.TimeFormat)+`"`), 1), nil
+	}
 	return line.Bytes(), nil
 }
 

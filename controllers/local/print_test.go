@@ -29,7 +29,7 @@ func TestPrinter(t *testing.T) {
 				Body:       []byte("{\n\t\"id\": 9223372036854775807, \"big\": 123456789012345678901234567890,\n\t\"f\": 1.10, \"html\": \"<b>&\\u00e9\" }"),
 			},
 			want: `{"specversion":"1.0","id":"ca978112ca1bbdcafac231b39a23dc4d","source":"//open.lazada.com/apps/100132","type":"com.lazada.push.19",` +
-				`"subject":" 买家 <1>\" ","datacontenttype":"application/json","time":"2026-03-01T04:00:00.25Z",` +
+				`"subject":" 买家 <1>\" ","datacontenttype":"application/json","time":"2026-03-01T04:00:00.250000000Z",` +
 				`"data":{"id":9223372036854775807,"big":123456789012345678901234567890,"f":1.10,"html":"<b>&\u00e9"},` +
 				`"hookbayendpoint":"shop/lazada-im","partitionkey":" 买家 <1>\" ","sellerid":"9007199254740993"}`,
 		},

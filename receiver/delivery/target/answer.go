@@ -41,10 +41,20 @@ func judge(resp *http.Response, now time.Time) Result {
 	case retryable(code):
 		r.Class = Retryable
 		r.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
-	case code >= 300 && code <= 399:
+	case redirects(code):
 		r.Detail += ": redirects are not followed, give the final address as the target"
 	}
 	return r
+}
+
+// redirects says whether an answer names another address: not all of 3xx do, 304 for one.
+func redirects(code int) bool {
+	switch code {
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // retryable holds the answers that may be different next time: all 5xx; 404 and 425 while a service rolls out, 408 and 429 under load,

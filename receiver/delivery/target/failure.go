@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -72,6 +73,10 @@ func dialFailure(op *net.OpError) (outcome, detail string) {
 func tlsDetail(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the target does not speak TLS: write http:// or the port that does"
+	}
+	if isA[x509.UnknownAuthorityError](err) {
+		// Not the error's own text: it goes on about names in the certificate, and what to do would be cut off.
+		return "the target's certificate is not accepted: x509: certificate signed by unknown authority; name its CA in target.caBundleRef"
 	}
 	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the target's certificate is not accepted: " + printable(c.Err.Error())

@@ -148,7 +148,7 @@ func TestHTTP_failures(t *testing.T) {
 				t.Cleanup(s.Close)
 				return s.URL
 			},
-			wantOutcome: "tls", wantDetail: "the target's certificate is not accepted: x509: certificate signed by unknown authority",
+			wantOutcome: "tls", wantDetail: "the target's certificate is not accepted: x509: certificate signed by unknown authority; name its CA in target.caBundleRef",
 		},
 		"http where https is asked for": {
 			url: func(t *testing.T) string {

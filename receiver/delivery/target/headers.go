@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -23,6 +22,10 @@ const (
 	// HeaderReceiver names the replica that delivers.
 	HeaderReceiver = "Hookbay-Receiver"
 )
+
+// TimeFormat is how an event's time is written, always in UTC: RFC 3339 with all nine digits of the fraction, so that the order of the
+// texts is that of the times.
+const TimeFormat = "2006-01-02T15:04:05.000000000Z"
 
 // eventHeaders is room for what eventHeader adds: nine attributes, the extensions of the sources that there are, the attempt.
 const eventHeaders = 16
@@ -46,7 +49,7 @@ func eventHeader(constant http.Header, e *event.Event, attempt int) http.Header 
 		h["Ce-Partitionkey"] = h["Ce-Subject"]
 	}
 	if !e.Time.IsZero() {
-		set("Ce-Time", e.Time.UTC().Format(time.RFC3339Nano))
+		set("Ce-Time", e.Time.UTC().Format(TimeFormat))
 	}
 	set("Ce-Hookbayendpoint", percentEncode(e.Endpoint))
 	for _, x := range e.Extensions {

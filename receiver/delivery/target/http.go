@@ -39,8 +39,8 @@ type HTTPOptions struct {
 	Receiver string
 	// MaxIdleConns is how many idle connections are kept: the endpoint's MaxInFlight. Zero: 64.
 	MaxIdleConns int
-	// ForbidLoopback refuses loopback addresses too. Pods set it: their inspect port listens there, and whoever may write a
-	// WebhookEndpoint is not thereby allowed to inspect.
+	// ForbidLoopback refuses loopback addresses too. Pods set it: the receiver's own admin port and those of containers beside it listen
+	// there, and whoever may write a WebhookEndpoint is not thereby allowed to send requests to them.
 	ForbidLoopback bool
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time

@@ -85,7 +85,7 @@ func TestHTTP_request(t *testing.T) {
 		"Ce-Source":          {"//open.lazada.com/apps/100132"},
 		"Ce-Subject":         {"session-1"},
 		"Ce-Partitionkey":    {"session-1"},
-		"Ce-Time":            {"2026-03-03T21:06:07.89Z"},
+		"Ce-Time":            {"2026-03-03T21:06:07.890000000Z"},
 		"Ce-Hookbayendpoint": {"shop/lazada-im"},
 		"Ce-Sellerid":        {"20240305"},
 		"Ce-Site":            {"lazada_vn"},
@@ -238,9 +238,32 @@ func TestHTTP_statuses(t *testing.T) {
 			}
 		}
 	}
-	status = 302
-	if got, want := h.Send(t.Context(), sampleEvent(), 1).Detail, "target answered 302 Found: redirects are not followed, give the final address as the target"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for code, want := range map[int]string{
+		302: "target answered 302 Found: redirects are not followed, give the final address as the target",
+		308: "target answered 308 Permanent Redirect: redirects are not followed, give the final address as the target",
+		304: "target answered 304 Not Modified",
+	} {
+		status = code
+		if got := h.Send(t.Context(), sampleEvent(), 1).Detail; got != want {
+			t.Errorf("%d: got %q, want %q", code, got, want)
+		}
+	}
+}
+
+// Consumers sort by ce-time as text.
+func TestEventHeader_timesSortAsText(t *testing.T) {
+	second := time.Date(2026, 3, 4, 5, 6, 7, 0, time.FixedZone("ICT", 7*3600))
+	var got []string
+	for _, after := range []time.Duration{0, time.Nanosecond, 9 * time.Millisecond, 10 * time.Millisecond, 130 * time.Millisecond, time.Second} {
+		e := sampleEvent()
+		e.Time = second.Add(after)
+		got = append(got, eventHeader(nil, e, 1).Get("Ce-Time"))
+	}
+	if !slices.IsSorted(got) {
+		t.Errorf("the order of the texts is not that of the times: %q", got)
+	}
+	if want := "2026-03-03T22:06:07.000000000Z"; got[0] != want {
+		t.Errorf("got %q, want %q", got[0], want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/pem"
 	"io"
@@ -80,6 +81,14 @@ func TestNewHTTP_refuses(t *testing.T) {
 		"a signing secret that is not base64": {
 			config.Target{URL: "http://h", SigningSecretFile: "s"}, config.Secrets{"s": "whsec_hidden!"}, HTTPOptions{}, "is not base64",
 		},
+		"a signing secret that is too short": {
+			config.Target{URL: "http://h", SigningSecretFile: "s"}, config.Secrets{"s": signingSecret(23)}, HTTPOptions{},
+			`target.signingSecretFile "s": the signing secret is 23 bytes long: want "whsec_" and the base64 of 24 to 64 random bytes`,
+		},
+		"a signing secret that is too long": {
+			config.Target{URL: "http://h", SigningSecretFile: "s"}, config.Secrets{"s": signingSecret(65)}, HTTPOptions{},
+			`target.signingSecretFile "s": the signing secret is 65 bytes long: want "whsec_" and the base64 of 24 to 64 random bytes`,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -87,10 +96,26 @@ func TestNewHTTP_refuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want an error with %q", err, tc.want)
 			}
-			if strings.Contains(err.Error(), "hidden") {
+			if strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), signingSecret(12)) {
 				t.Errorf("the error %q tells a secret", err)
 			}
 		})
+	}
+}
+
+// signingSecret returns a secret whose key has n bytes. Longer ones begin like shorter ones.
+func signingSecret(n int) string {
+	return "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("key"), n)[:n])
+}
+
+func TestHTTP_signingSecretsOfAllLengths(t *testing.T) {
+	for n := minKey; n <= maxKey; n++ {
+		h, err := NewHTTP(config.Target{URL: "http://h", SigningSecretFile: "s"}, config.Secrets{"s": signingSecret(n)}, HTTPOptions{})
+		if err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+			continue
+		}
+		h.Close()
 	}
 }
 

@@ -1,13 +1,21 @@
 package target
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// The length of a signing key, in bytes, that Standard Webhooks 1.0 asks for.
+const (
+	minKey = 24
+	maxKey = 64
 )
 
 // signer adds the headers of Standard Webhooks 1.0: webhook-id is the event's id, the same for every attempt, and
@@ -24,9 +32,16 @@ func newSigner(secret string, now func() time.Time) (*signer, error) {
 	if !ok || encoded == "" {
 		return nil, errors.New("the signing secret is not a Standard Webhooks secret: " + want)
 	}
-	hook, err := standardwebhooks.NewWebhook(secret)
+	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil { // which may quote the secret
 		return nil, errors.New("the signing secret is not base64 after its prefix: " + want)
+	}
+	if len(key) < minKey || len(key) > maxKey {
+		return nil, fmt.Errorf("the signing secret is %d bytes long: %s", len(key), want)
+	}
+	hook, err := standardwebhooks.NewWebhookRaw(key)
+	if err != nil {
+		return nil, errors.New("the signing secret is of no use: " + want)
 	}
 	return &signer{hook: hook, now: now}, nil
 }
