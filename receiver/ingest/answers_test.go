@@ -146,7 +146,7 @@ func TestHandler_answers(t *testing.T) {
 			wantOutcome: "too_large",
 		},
 		"a slow body": {
-			options:     Options{BodyTimeout: 200 * time.Millisecond},
+			options:     Options{RequestTimeout: 200 * time.Millisecond},
 			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 10\r\n\r\none",
 			want:        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 36\r\nContent-Type: text/plain\r\n\r\nno: the body did not arrive in time",
 			wantOutcome: "too_slow",

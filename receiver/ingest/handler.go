@@ -24,8 +24,8 @@ import (
 type Options struct {
 	// MaxBody is the largest body, in bytes. Default: 1 MiB; the platforms' callbacks are far smaller.
 	MaxBody int64
-	// BodyTimeout bounds the time a request takes to arrive, head and body. Default: 5 s, longer than either platform waits for its answer.
-	BodyTimeout time.Duration
+	// RequestTimeout bounds the time a request takes to arrive, head and body. Default: 5 s, longer than either platform waits for its answer.
+	RequestTimeout time.Duration
 	// MaxRequests and MaxBytes bound the callbacks under way at once and the memory of their bodies. Defaults: 1024 and 64 MiB.
 	MaxRequests, MaxBytes int64
 	// Metrics, nil: not measured.
@@ -38,12 +38,12 @@ type Options struct {
 
 // Handler takes callbacks in for the endpoints of its routing table, which Update replaces in one step.
 type Handler struct {
-	maxBody     int64
-	bodyTimeout time.Duration
-	room        room
-	metrics     *Metrics
-	log         *slog.Logger
-	now         func() time.Time
+	maxBody        int64
+	requestTimeout time.Duration
+	room           room
+	metrics        *Metrics
+	log            *slog.Logger
+	now            func() time.Time
 
 	callbacks sync.Pool // of *callback
 	table     atomic.Pointer[table]
@@ -54,12 +54,12 @@ type Handler struct {
 // NewHandler returns a Handler without endpoints.
 func NewHandler(o Options) *Handler {
 	h := &Handler{
-		maxBody:     cmp.Or(o.MaxBody, 1<<20),
-		bodyTimeout: cmp.Or(o.BodyTimeout, 5*time.Second),
-		room:        room{maxRequests: cmp.Or(o.MaxRequests, 1024), maxBytes: cmp.Or(o.MaxBytes, 64<<20)},
-		metrics:     o.Metrics,
-		log:         o.Log,
-		now:         o.Now,
+		maxBody:        cmp.Or(o.MaxBody, 1<<20),
+		requestTimeout: cmp.Or(o.RequestTimeout, 5*time.Second),
+		room:           room{maxRequests: cmp.Or(o.MaxRequests, 1024), maxBytes: cmp.Or(o.MaxBytes, 64<<20)},
+		metrics:        o.Metrics,
+		log:            o.Log,
+		now:            o.Now,
 	}
 	if h.metrics == nil {
 		h.metrics = NewMetrics(nil)

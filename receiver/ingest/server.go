@@ -26,7 +26,7 @@ func NewServer(h *Handler, log *slog.Logger) *http.Server {
 		Handler:   h,
 		Protocols: protocols,
 		// One deadline for head and body: each costs as much to set as it takes to check a signature.
-		ReadTimeout:    h.bodyTimeout,
+		ReadTimeout:    h.requestTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
