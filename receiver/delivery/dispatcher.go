@@ -167,9 +167,11 @@ func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, bool) {
 // attempt sends a leased event and ends its lease.
 func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery) {
 	d.metrics.inFlight.Inc()
+	d.o.Metrics.underWay.Add(1)
 	start := d.o.Now()
 	res := d.o.Target.Send(ctx, &lease.Event, lease.Attempt)
 	end := d.o.Now()
+	d.o.Metrics.underWay.Add(-1)
 	d.metrics.inFlight.Dec()
 	d.metrics.duration.Observe(end.Sub(start).Seconds())
 	d.metrics.attempts.WithLabelValues(res.Outcome).Inc()

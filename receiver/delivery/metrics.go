@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -14,6 +16,8 @@ type Metrics struct {
 	inFlight *prometheus.GaugeVec
 	dead     *prometheus.CounterVec
 	lag      *prometheus.HistogramVec
+
+	underWay atomic.Int64 // the sum of inFlight
 }
 
 // NewMetrics registers the metrics with reg; nil registers them nowhere.
@@ -34,7 +38,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Delivery attempts under way.",
 		}, []string{"endpoint"}),
 		dead: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "hookbay_dead_letters_total",
+			Name: "hookbay_delivery_dead_total",
 			Help: "Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).",
 		}, []string{"endpoint", "reason"}),
 		lag: f.NewHistogramVec(prometheus.HistogramOpts{
@@ -44,6 +48,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"endpoint"}),
 	}
 }
+
+// UnderWay counts the attempts under way, of all endpoints.
+func (m *Metrics) UnderWay() int64 { return m.underWay.Load() }
 
 // Drop removes the series of an endpoint that is no longer configured. Its dispatcher must have stopped.
 func (m *Metrics) Drop(endpoint string) {

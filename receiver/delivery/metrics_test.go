@@ -35,10 +35,6 @@ func TestMetrics(t *testing.T) {
 			})})
 		pass(t, 3*time.Second)
 		want := `
-# HELP hookbay_dead_letters_total Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).
-# TYPE hookbay_dead_letters_total counter
-hookbay_dead_letters_total{endpoint="shop/im",reason="expired"} 1
-hookbay_dead_letters_total{endpoint="shop/im",reason="rejected"} 1
 # HELP hookbay_delivery_attempts_total Delivery attempts that ended, by what came of them.
 # TYPE hookbay_delivery_attempts_total counter
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="2xx"} 1
@@ -54,13 +50,20 @@ hookbay_delivery_attempts_total{endpoint="shop/im",outcome="refused"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="reset"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="timeout"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="tls"} 0
+# HELP hookbay_delivery_dead_total Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).
+# TYPE hookbay_delivery_dead_total counter
+hookbay_delivery_dead_total{endpoint="shop/im",reason="expired"} 1
+hookbay_delivery_dead_total{endpoint="shop/im",reason="rejected"} 1
 # HELP hookbay_delivery_in_flight Delivery attempts under way.
 # TYPE hookbay_delivery_in_flight gauge
 hookbay_delivery_in_flight{endpoint="shop/im"} 1
 `
-		names := []string{"hookbay_dead_letters_total", "hookbay_delivery_attempts_total", "hookbay_delivery_in_flight"}
+		names := []string{"hookbay_delivery_dead_total", "hookbay_delivery_attempts_total", "hookbay_delivery_in_flight"}
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), names...); err != nil {
 			t.Error(err)
+		}
+		if got := m.UnderWay(); got != 1 {
+			t.Errorf("got %d attempts under way, want 1", got)
 		}
 		checkHistogram(t, reg, "hookbay_delivery_duration_seconds", 3, 6)
 		checkHistogram(t, reg, "hookbay_delivery_lag_seconds", 1, 2)
@@ -68,6 +71,9 @@ hookbay_delivery_in_flight{endpoint="shop/im"} 1
 		synctest.Wait()
 		if got := testutil.ToFloat64(m.inFlight.WithLabelValues("shop/im")); got != 0 {
 			t.Errorf("got %v attempts in flight, want 0", got)
+		}
+		if got := m.UnderWay(); got != 0 {
+			t.Errorf("got %d attempts under way, want 0", got)
 		}
 	})
 }

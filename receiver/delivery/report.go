@@ -13,16 +13,22 @@ import (
 // reportEvery is how often at most a dispatcher logs that its target fails, or that its buffer does.
 const reportEvery = time.Minute
 
-// reporter logs an endpoint's trouble without flooding: the first failure at once, then one summary a minute, and once when the target
-// works again. Subjects are personal data and stay out: events are named by id and type.
+// floorMin is how long after an outage's line the first line of the next outage may come. It doubles with each outage that begins within
+// a minute of the line before: a target that fails now and then must not write a line for each failure.
+const floorMin = time.Second
+
+// reporter logs an endpoint's trouble without flooding: the first failure of an outage at once, unless outages follow each other fast
+// (see floorMin), then one summary a minute, and once when the target works again. Subjects are personal data and stay out: events are named by id and type.
 type reporter struct {
 	log *slog.Logger
 
 	// failing is also read without the lock, so that deliveries to a good target never wait for one another here.
 	failing atomic.Bool
 	mu      sync.Mutex
-	unsaid  int       // failures since the last line
-	nextAt  time.Time // when the next line may be written
+	unsaid  int           // failures since the last line, of a failure or a recovery
+	saidAt  time.Time     // when the last line of a failure was written
+	nextAt  time.Time     // when the next one may be
+	floor   time.Duration // how long after saidAt, if the target works in between
 
 	bufferNextAt time.Time
 }
@@ -36,16 +42,29 @@ func (r *reporter) failed(d *buffer.Delivery, res target.Result, now time.Time) 
 	}
 	r.log.Warn("Delivery failed", "id", d.Event.ID.String(), "type", d.Event.Type, "attempt", d.Attempt,
 		"outcome", res.Outcome, "detail", res.Detail, "failures", r.unsaid)
+	if now.Sub(r.saidAt) >= reportEvery {
+		r.floor = floorMin
+	} else {
+		r.floor = min(2*r.floor, reportEvery)
+	}
 	r.failing.Store(true)
 	r.unsaid = 0
-	r.nextAt = now.Add(reportEvery)
+	r.saidAt, r.nextAt = now, now.Add(reportEvery)
 }
 
-// delivered logs the recovery once for each line that told of a failure.
+// delivered logs the recovery once for each outage that was told of. What fails after it is another outage.
 func (r *reporter) delivered() {
-	if r.failing.Load() && r.failing.CompareAndSwap(true, false) {
-		r.log.Info("Target accepts deliveries again")
+	if !r.failing.Load() {
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.failing.CompareAndSwap(true, false) {
+		return // another delivery was faster
+	}
+	r.log.Info("Target accepts deliveries again")
+	r.unsaid = 0
+	r.nextAt = r.saidAt.Add(r.floor)
 }
 
 func (r *reporter) dead(d *buffer.Delivery, reason string) {

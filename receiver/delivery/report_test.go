@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
 	"github.com/hookbay/hookbay/receiver/event"
 )
@@ -89,6 +91,48 @@ func TestDispatcher_logsTroubleOnceAMinute(t *testing.T) {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A second outage is told of at once, and counted from its own beginning.
+func TestReporter_tellsOfTheNextOutageAtOnce(t *testing.T) {
+	logs := newLogRecorder()
+	r := &reporter{log: logs.logger()}
+	clock := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	fail := func(after time.Duration) {
+		clock = clock.Add(after)
+		r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, busy, clock)
+	}
+	fail(0)
+	for range 5 {
+		fail(time.Second)
+	}
+	r.delivered()
+	fail(5 * time.Second) // the next outage, 10 s after the line of the first
+	fail(time.Second)
+	var got []string
+	for _, line := range logs.lines(t) {
+		got = append(got, fmt.Sprint(line["msg"], " ", line["failures"]))
+	}
+	want := []string{"Delivery failed 1", "Target accepts deliveries again <nil>", "Delivery failed 1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+// A target that fails every now and then is an outage each time.
+func TestReporter_saysLittleOfManyOutages(t *testing.T) {
+	logs := newLogRecorder()
+	r := &reporter{log: logs.logger()}
+	clock := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	const minutes = 60
+	for range minutes * 60 * 10 {
+		clock = clock.Add(100 * time.Millisecond)
+		r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, busy, clock)
+		r.delivered()
+	}
+	if got := logs.count("Delivery failed"); got < minutes || got > 4*minutes {
+		t.Errorf("%d failures are logged in an hour, want one to four a minute", got)
+	}
 }
 
 func TestDispatcher_logsEachDeadLetterWithoutItsSubject(t *testing.T) {
