@@ -95,22 +95,14 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// fakeQueue is a buffer.Queue of which only Stats is used here.
-type fakeQueue struct {
-	buffer.Queue
-	stats buffer.Stats
-}
-
-func (q fakeQueue) Stats() buffer.Stats { return q.stats }
-
 func TestBacklog(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := NewBacklog(
 		func() int64 { return 4096 },
-		func() map[string]buffer.Queue {
-			return map[string]buffer.Queue{
-				"shop/a": fakeQueue{stats: buffer.Stats{Pending: 7, Oldest: now.Add(-90 * time.Second), Dead: 2}},
-				"shop/b": fakeQueue{},
+		func() map[string]buffer.Stats {
+			return map[string]buffer.Stats{
+				"shop/a": {Pending: 7, Oldest: now.Add(-90 * time.Second), Dead: 2},
+				"shop/b": {},
 			}
 		},
 		func() time.Time { return now },

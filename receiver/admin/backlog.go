@@ -11,7 +11,7 @@ import (
 // Backlog tells Prometheus what the buffer holds, at the moment it asks.
 type Backlog struct {
 	bytes  func() int64
-	queues func() map[string]buffer.Queue
+	queues func() map[string]buffer.Stats
 	now    func() time.Time
 
 	size, pending, oldest, dead *prometheus.Desc
@@ -19,9 +19,8 @@ type Backlog struct {
 
 var _ prometheus.Collector = (*Backlog)(nil)
 
-// NewBacklog returns a collector of the buffer's size and of what the queues hold: those of all endpoints that are served or leaving,
-// by their names.
-func NewBacklog(bytes func() int64, queues func() map[string]buffer.Queue, now func() time.Time) *Backlog {
+// NewBacklog returns a collector of the buffer's size and of what the queues hold, by the names of their endpoints.
+func NewBacklog(bytes func() int64, queues func() map[string]buffer.Stats, now func() time.Time) *Backlog {
 	endpoint := []string{"endpoint"}
 	return &Backlog{
 		bytes: bytes, queues: queues, now: now,
@@ -43,8 +42,7 @@ func (b *Backlog) Describe(ch chan<- *prometheus.Desc) {
 func (b *Backlog) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(b.size, prometheus.GaugeValue, float64(b.bytes()))
 	now := b.now()
-	for name, q := range b.queues() {
-		s := q.Stats()
+	for name, s := range b.queues() {
 		age := 0.0
 		if !s.Oldest.IsZero() {
 			age = max(0, now.Sub(s.Oldest).Seconds())

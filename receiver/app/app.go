@@ -58,7 +58,7 @@ type Options struct {
 	DataDir string
 	// NewTarget makes an endpoint's target, closed when it is no longer used. Nil: where the endpoint's configuration says.
 	NewTarget func(config.Endpoint, config.Secrets) (target.Target, error)
-	// ForbidLoopback keeps deliveries from the loopback addresses, as pods do: see target.HTTPOptions.
+	// ForbidLoopback keeps deliveries from the loopback addresses, where in a pod the admin port listens too: see target.HTTPOptions.
 	ForbidLoopback bool
 	// PollInterval is how often the configuration is read again. Default: 1 s.
 	PollInterval time.Duration
@@ -118,7 +118,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
 	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
-	reg.MustRegister(admin.NewBacklog(a.buffer.Bytes, a.endpoints.queues, o.Now))
+	reg.MustRegister(admin.NewBacklog(a.buffer.Bytes, a.endpoints.backlog, o.Now))
 	a.reload = newReloader(o, a.endpoints, reg)
 	if err = a.reload.first(first); err != nil {
 		return nil, err
@@ -173,8 +173,9 @@ func (a *App) open(c *config.Config) (buffer.Buffer, error) {
 		configured[c.Endpoints[i].Key()] = true
 	}
 	for _, name := range b.Queues() {
-		if !configured[name] {
-			a.log.Warn("Events of an endpoint that is not configured are kept until it is again, or they are too old", "endpoint", name)
+		if held, _ := b.Peek(name); held.Pending > 0 && !configured[name] {
+			a.log.Warn("Events of an endpoint that is not configured are kept until it is again, or they are too old",
+				"endpoint", name, "pending", held.Pending)
 		}
 	}
 	return b, nil

@@ -18,7 +18,7 @@ import (
 )
 
 // linger is how long an endpoint that is gone keeps its dispatcher at least. A callback that came in just before may take this long to be
-// stored: body timeout and platform's limit together are shorter.
+// stored: request timeout and platform's limit together are shorter.
 const linger = 10 * time.Second
 
 // served is one endpoint and all that works for it.
@@ -148,7 +148,20 @@ func (s *endpoints) swap(next []*served) {
 	for key, g := range gone {
 		g.goneAt = s.o.Now()
 		s.leaving[key] = g
-		s.o.Log.Info("Endpoint is gone, what is stored is still delivered", "endpoint", key, "pending", g.queue.Stats().Pending)
+		s.tellGone(key, g)
+	}
+}
+
+// tellGone says what becomes of the events that are stored for an endpoint that is gone.
+func (s *endpoints) tellGone(key string, g *served) {
+	pending := g.queue.Stats().Pending
+	switch {
+	case g.delivering || pending == 0:
+		s.o.Log.Info("Endpoint is gone, what is stored is still delivered", "endpoint", key, "pending", pending)
+	default:
+		// This process serves the queue, so its age counts only for the next one.
+		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it was suspended: they are delivered when it is back, "+
+			"or become dead letters past its retry.maxAge once the receiver has restarted", "endpoint", key, "pending", pending)
 	}
 }
 
@@ -213,6 +226,9 @@ func (s *endpoints) stop(timeout time.Duration, closeBuffer func() error) error 
 	for _, e := range all {
 		e.end()
 	}
+	if n := s.metrics.UnderWay(); n > 0 {
+		s.o.Log.Info("Receiver waits for deliveries under way", "count", n, "limit", timeout)
+	}
 	drained := make(chan struct{})
 	go func() { // ends below: closing the buffer ends every dispatcher
 		defer close(drained)
@@ -241,17 +257,18 @@ func (s *endpoints) find(key string) *served {
 	return s.leaving[key]
 }
 
-// queues are the queues of all endpoints, by name.
-func (s *endpoints) queues() map[string]buffer.Queue {
+// backlog tells what is stored for each endpoint that is served or leaving, and for all others that something is stored for.
+func (s *endpoints) backlog() map[string]buffer.Stats {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	queues := make(map[string]buffer.Queue, len(s.live)+len(s.leaving))
-	for _, m := range []map[string]*served{s.leaving, s.live} {
-		for key, e := range m {
-			queues[key] = e.queue
+	names := slices.Concat(slices.Collect(maps.Keys(s.live)), slices.Collect(maps.Keys(s.leaving)))
+	s.mu.Unlock()
+	stats := make(map[string]buffer.Stats)
+	for _, name := range append(names, s.buffer.Queues()...) {
+		if held, ok := s.buffer.Peek(name); ok {
+			stats[name] = held
 		}
 	}
-	return queues
+	return stats
 }
 
 // leavingNames lists the leaving endpoints in order.

@@ -171,6 +171,28 @@ func TestApp_suspends(t *testing.T) {
 	}
 }
 
+func TestApp_removesASuspendedEndpoint(t *testing.T) {
+	f := start(t, lazada("a", suspended), lazada("b", suspended), lazada("c", to("http://blocked/")))
+	f.mustSend("/shop/a", 0, 0)
+	f.mustSend("/shop/a", 1, 0)
+	f.mustSend("/shop/c", 0, 0)
+	f.reconfigure()
+	f.polls() // what is logged of the change comes before it is live
+	for _, want := range []string{
+		"level=WARN msg=\"Endpoint is gone and its stored events wait, as it was suspended: they are delivered when it is back, " +
+			"or become dead letters past its retry.maxAge once the receiver has restarted\" endpoint=shop/a pending=2",
+		`msg="Endpoint is gone, what is stored is still delivered" endpoint=shop/b pending=0`,
+		`msg="Endpoint is gone, what is stored is still delivered" endpoint=shop/c pending=1`,
+	} {
+		if !strings.Contains(f.log.String(), want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+	if n := strings.Count(f.log.String(), "Endpoint is gone"); n != 3 {
+		t.Errorf("%d lines tell of endpoints that are gone, want one for each of 3:\n%s", n, f.log.String())
+	}
+}
+
 func TestApp_rotatesACredential(t *testing.T) {
 	f := start(t, lazada("a"))
 	f.mustSend("/shop/a", 0, 0)

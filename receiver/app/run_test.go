@@ -19,14 +19,18 @@ func TestApp_deliversAfterARestartWhatItHadStored(t *testing.T) {
 	f := start(t, lazada("a", suspended), lazada("gone", suspended))
 	f.mustSend("/shop/a", 0, 0)
 	f.mustSend("/shop/gone", 0, 0)
+	f.mustSend("/shop/gone", 1, 0)
 	if err := f.end(); err != nil {
 		t.Fatal(err)
 	}
 	f.configure(lazada("a"))
 	f.run(nil)
 	f.eventually("the event is delivered", func() bool { return f.delivered("http://a") == 1 })
-	if !strings.Contains(f.log.String(), `not configured are kept until it is again, or they are too old" endpoint=shop/gone`) {
+	if !strings.Contains(f.log.String(), `not configured are kept until it is again, or they are too old" endpoint=shop/gone pending=2`) {
 		t.Error("nobody is told of events that nobody delivers")
+	}
+	if metrics := f.get("/metrics"); !strings.Contains(metrics, `hookbay_backlog_events{endpoint="shop/gone"} 2`) {
+		t.Error("/metrics lacks the events that nobody delivers")
 	}
 }
 
@@ -96,6 +100,9 @@ func TestApp_stopsInOrder(t *testing.T) {
 		t.Fatalf("Run returned (%v) while an attempt was under way", err)
 	default:
 	}
+	f.eventually("it is told what the receiver waits for", func() bool {
+		return strings.Contains(f.log.String(), `msg="Receiver waits for deliveries under way" count=`)
+	})
 	tg.open()
 	if err := f.end(); err != nil {
 		t.Error(err)

@@ -41,6 +41,10 @@ type Buffer interface {
 	// Queues lists the endpoints that have ever had a queue and still hold something, configured or not, in no order.
 	Queues() []string
 
+	// Peek tells what an endpoint's queue holds, false if it never had one. Unlike Queue it makes nothing and leaves the events of an
+	// endpoint that is not configured to be given up at their age.
+	Peek(endpoint string) (Stats, bool)
+
 	// Ready returns nil if events can be stored now, else an error that says why not and what to do.
 	Ready() error
 

@@ -197,6 +197,10 @@ func testNotServed(_ *testing.T, b *bench) {
 	if got := b.buf.Queues(); len(got) != 1 || got[0] != "shop/gone" {
 		b.t.Fatalf("queues before the age is reached: %v", got)
 	}
+	// Looking is not serving: they are given up nevertheless.
+	if s, ok := b.buf.Peek("shop/gone"); !ok || s.Pending != 3 || s.Dead != 0 || !s.Oldest.Equal(events[0].Received) {
+		b.t.Fatalf("Peek: %+v, %t; want 3 pending since %v", s, ok, events[0].Received)
+	}
 	b.place.Sweep(b.t, b.buf)
 	b.queue = b.serve("shop/gone", Settings())
 	b.wantStats(0, 3)

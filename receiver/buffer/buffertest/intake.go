@@ -227,6 +227,15 @@ func testStats(t *testing.T, b *bench) {
 	if got := b.buf.Queues(); !cmp.Equal(got, []string{Endpoint}) {
 		t.Errorf("queues that hold something: %v", got)
 	}
+	if s, ok := b.buf.Peek(Endpoint); !ok || s.Pending != 2 || s.Dead != 0 || !s.Oldest.Equal(b.now()) {
+		t.Errorf("Peek: %+v, %t; want what the queue's Stats are", s, ok)
+	}
+	if s, ok := b.buf.Peek("shop/never"); ok {
+		t.Errorf("Peek of an endpoint that never had a queue: %+v", s)
+	}
+	if got := b.buf.Queues(); len(got) != 1 {
+		t.Errorf("Peek made a queue: %v", got)
+	}
 	if b.buf.Bytes() <= 0 {
 		t.Error("Bytes: want some")
 	}

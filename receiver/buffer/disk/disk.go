@@ -179,6 +179,17 @@ func (b *Buffer) Queues() []string {
 	return names
 }
 
+// Peek implements buffer.Buffer.
+func (b *Buffer) Peek(endpoint string) (buffer.Stats, bool) {
+	b.mu.Lock()
+	q := b.queues[endpoint]
+	b.mu.Unlock()
+	if q == nil {
+		return buffer.Stats{}, false
+	}
+	return q.Stats(), true
+}
+
 func (b *Buffer) allQueues() []*queue {
 	b.mu.Lock()
 	defer b.mu.Unlock()
