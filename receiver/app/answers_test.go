@@ -137,6 +137,10 @@ func TestApp_answersInThePlatformsWords(t *testing.T) {
 				}
 			})
 			status, header, body := f.push(e, tt.change, tt.tamper)
+			// As in mustSend: a busy disk is slower than the platform's limit, and the platform sends again.
+			for tries := 0; status == http.StatusServiceUnavailable && tt.wantStatus != status && tries < 20; tries++ {
+				status, header, body = f.push(e, tt.change, tt.tamper)
+			}
 			if status != tt.wantStatus {
 				t.Errorf("status is %d, want %d", status, tt.wantStatus)
 			}
