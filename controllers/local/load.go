@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/manifests"
@@ -30,6 +32,10 @@ type Manifests struct {
 	Endpoints []hookbayv1alpha1.WebhookEndpoint
 	// Secrets holds every key that the endpoints name, by the path that the receiver knows it by.
 	Secrets config.Secrets
+
+	// where each of Endpoints was found, and each Secret, by namespace and name.
+	where       []string
+	secretWhere map[string]string
 }
 
 // Loader reads manifests again and again. It is used by one goroutine at a time.
@@ -44,6 +50,8 @@ type Loader struct {
 	files   []file
 	found   *Manifests
 	problem error
+	// changed are the files of the last reading, if those were others.
+	changed []file
 }
 
 // NewLoader returns a Loader of files, directories (searched for *.yaml, *.yml and *.json) and, where a path is "-", standard input.
@@ -56,28 +64,50 @@ func NewLoader(paths []string, stdin io.Reader, log *slog.Logger) (*Loader, erro
 }
 
 func newLoader(paths []string, stdin io.Reader, log *slog.Logger, d *definition) *Loader {
-	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}
+	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}, pause: pauseToSettle}
 }
 
-// Load reads all manifests, as they are now. What is wrong with them is an *InvalidError. The result is the caller's to read only.
+func pauseToSettle(ctx context.Context) {
+	timer := time.NewTimer(settle)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Load reads all manifests. What is wrong with them is an *InvalidError. After the first time, a change counts when two readings in a row
+// agree on it: many programs empty a file before they write it, and a reading in between would take an endpoint away. The result is the
+// caller's to read only.
 func (l *Loader) Load(ctx context.Context) (*Manifests, error) {
 	files, err := l.reader.read()
 	if err != nil {
-		l.files = nil
 		return nil, &InvalidError{problems: err}
 	}
-	same := func(a, b file) bool { return a.name == b.name && bytes.Equal(a.data, b.data) }
-	if l.files == nil || !slices.EqualFunc(files, l.files, same) {
-		l.files = files
+	switch {
+	case l.files != nil && sameFiles(files, l.files):
+		l.changed = nil
+	case l.files != nil && (l.changed == nil || !sameFiles(files, l.changed)):
+		l.changed = files
+	default:
+		l.files, l.changed = files, nil
 		l.found, l.problem = l.understand(ctx, files)
 	}
 	return l.found, l.problem
+}
+
+func sameFiles(a, b []file) bool {
+	return slices.EqualFunc(a, b, func(a, b file) bool { return a.name == b.name && bytes.Equal(a.data, b.data) })
 }
 
 func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, error) {
 	var all []manifest
 	var problems []error
 	for _, f := range files {
+		if len(bytes.TrimSpace(f.data)) == 0 {
+			problems = append(problems, fmt.Errorf("%s is empty: write the manifest, or remove the file", f.name))
+			continue
+		}
 		found, err := parse(f)
 		all = append(all, found...)
 		problems = append(problems, err)
@@ -108,11 +138,18 @@ func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, erro
 	named, err := namedSecrets(endpoints, known)
 	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
+		if slices.ContainsFunc(endpoints, func(e endpointObject) bool { return e.unruled }) {
+			err = errors.Join(err, errors.New("more may follow once these are mended"))
+		}
 		return nil, &InvalidError{problems: err}
 	}
-	found := &Manifests{Secrets: named}
+	found := &Manifests{Secrets: named, secretWhere: map[string]string{}}
+	for i := range secrets {
+		found.secretWhere[secrets[i].key()] = secrets[i].where
+	}
 	for i := range endpoints {
 		found.Endpoints = append(found.Endpoints, endpoints[i].WebhookEndpoint)
+		found.where = append(found.where, endpoints[i].where)
 	}
 	return found, nil
 }
@@ -153,6 +190,9 @@ func (l *Loader) classify(m *manifest) (kind, error) {
 		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write apiVersion: v1 and kind: Secret", m.where, apiVersion, name)
 	case (apiVersion == "") != (name == ""):
 		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write both", m.where, apiVersion, name)
+	}
+	if apiVersion == "" && name == "" && filepath.Ext(m.file) == ".json" {
+		return kindOther, nil // JSON of anybody's
 	}
 	if !l.skipped[m.where] {
 		l.skipped[m.where] = true

@@ -174,6 +174,45 @@ func TestLoad_sources(t *testing.T) {
 	}
 }
 
+// TestLoad_halfWritten writes a manifest as many programs do: first nothing, then all of it. What is read in between must not count.
+func TestLoad_halfWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	d, err := sharedDefinition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLoader([]string{"."}, strings.NewReader(""), slog.New(slog.DiscardHandler), d)
+	write := func(text string) func() { return func() { writeFile(t, "lazada.yaml", text) } }
+	steps := []struct {
+		name string
+		do   func()
+		want int // endpoints; -1: refused
+	}{
+		{"at first", func() { writeFile(t, "tencent.yaml", tencentYAML); writeFile(t, "lazada.yaml", lazadaYAML) }, 2},
+		{"half of it is written", write("# half"), 2},
+		{"all of it is there again", write(lazadaYAML), 2},
+		{"emptied, read once", write(""), 2},
+		{"emptied, read twice", func() {}, -1},
+		{"written again, read once", write(lazadaYAML), -1},
+		{"written again, read twice", func() {}, 2},
+		{"emptied of objects, read once", write("# nothing"), 2},
+		{"emptied of objects, read twice", func() {}, 1},
+	}
+	for _, step := range steps {
+		step.do()
+		m, err := l.Load(t.Context())
+		got := -1
+		if err == nil {
+			got = len(m.Endpoints)
+		} else if !strings.Contains(err.Error(), "lazada.yaml is empty") {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if got != step.want {
+			t.Errorf("%s: %d endpoints, want %d", step.name, got, step.want)
+		}
+	}
+}
+
 func TestLoad_missingFile(t *testing.T) {
 	l, err := NewLoader([]string{"nowhere.yaml"}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {

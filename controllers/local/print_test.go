@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -73,6 +74,25 @@ func TestPrinter_cannotWrite(t *testing.T) {
 	r := p.Send(t.Context(), &event.Event{Type: "t", Source: "//s"}, 1)
 	if r.Class != target.Retryable || !strings.Contains(r.Detail, "broken") {
 		t.Errorf("got %+v, want a retryable result that says why", r)
+	}
+}
+
+func TestPrinter_nobodyReads(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close() //nolint:errcheck // Nothing was written.
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var stopped error
+	p := &printer{lines: &lineWriter{out: w}, broken: func(err error) { stopped = err }}
+	if res := p.Send(t.Context(), &event.Event{Type: "t", Source: "//s"}, 1); res.Class != target.Retryable {
+		t.Errorf("got %+v, want a retryable result: the event was not printed", res)
+	}
+	if !errors.Is(stopped, errNobodyReads) {
+		t.Errorf("told to stop by %v, want errNobodyReads", stopped)
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 type manifest struct {
 	// where is the file and the document in it, such as "shop.yaml: document 2".
 	where string
+	// file is the file's name.
+	file string
 	// content is the object; integers are int64.
 	content map[string]any
 }
@@ -43,6 +45,8 @@ type reader struct {
 type file struct {
 	name string
 	data []byte
+	// searched says that it was found in a directory, not named by the user.
+	searched bool
 }
 
 // read returns the files as they are now, and one error for each that can't be read.
@@ -54,11 +58,27 @@ func (r *reader) read() ([]file, error) {
 		problems = append(problems, err)
 		for _, name := range names {
 			data, err := r.readFile(name)
+			if err == nil && blankFile(data) {
+				err = emptyError(name)
+			}
 			problems = append(problems, err)
-			all = append(all, file{name, data})
+			all = append(all, file{name: name, data: data, searched: name != path})
 		}
 	}
 	return all, errors.Join(problems...)
+}
+
+// blankFile says whether a file holds nothing but white space: the user is about to write it, or lost what was in it. In neither case
+// it means that the objects in it are to go.
+func blankFile(data []byte) bool { return len(bytes.TrimSpace(bytes.TrimPrefix(data, byteOrderMark))) == 0 }
+
+var byteOrderMark = []byte("\ufeff")
+
+func emptyError(name string) error {
+	if name == "-" {
+		return errors.New("standard input is empty: write manifests to it, or leave out -f -")
+	}
+	return fmt.Errorf("%s is empty: write the manifest into it, or remove the file", name)
 }
 
 func (r *reader) readFile(name string) ([]byte, error) {
@@ -75,15 +95,18 @@ func (r *reader) readFile(name string) ([]byte, error) {
 	return r.input, nil
 }
 
-// manifestFiles returns path itself, or the manifests in it if it is a directory, in lexical order. Hidden directories are left out: they
-// hold what tools keep there, and the versions of a mounted ConfigMap.
+// manifestFiles returns path itself, or the manifests in it if it is a directory, in lexical order. Hidden files and directories
+// are left out: they hold what tools and editors keep there, and the versions of a mounted ConfigMap.
 func manifestFiles(path string) ([]string, error) {
 	if path == "-" {
 		return []string{path}, nil
 	}
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file or directory: name the manifests, or the directory that holds them", path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: no such file or directory: name the manifests that you give to kubectl", path)
+		return nil, err
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
@@ -95,6 +118,8 @@ func manifestFiles(path string) ([]string, error) {
 			return err
 		case d.IsDir() && name != path && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
+		case strings.HasPrefix(d.Name(), "."):
+			return nil
 		case !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
 			files = append(files, name)
 		}
@@ -110,7 +135,7 @@ var documentSeparator = regexp.MustCompile(`(?m)^---([ \t].*)?\r?$`)
 func parse(f file) ([]manifest, error) {
 	var all []manifest
 	var problems []error
-	data := bytes.TrimPrefix(f.data, []byte("\ufeff"))
+	data := bytes.TrimPrefix(f.data, byteOrderMark)
 	starts := [][]int{{0, 0}}
 	starts = append(starts, documentSeparator.FindAllIndex(data, -1)...)
 	number := 0
@@ -131,8 +156,15 @@ func parse(f file) ([]manifest, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
+		if _, isObject := value.(map[string]any); !isObject && f.searched && filepath.Ext(f.name) == ".json" {
+			continue // JSON of anybody's
+		}
+		first := len(all)
 		all, err = unfold(all, where, value)
 		problems = append(problems, err)
+		for i := range all[first:] {
+			all[first+i].file = f.name
+		}
 	}
 	return all, errors.Join(problems...)
 }

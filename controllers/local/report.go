@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"sync"
 )
@@ -11,7 +12,7 @@ import (
 // report writes what came of each callback, as lines of JSON. A nil report writes nothing.
 type report struct {
 	mu   sync.Mutex
-	file *os.File
+	file *os.File // nil: standard output, which is not ours to close
 	buf  *bufio.Writer
 	err  error
 }
@@ -31,9 +32,13 @@ type reportLine struct {
 	Objection string `json:"objection,omitempty"`
 }
 
-func openReport(name string) (*report, error) {
-	if name == "" {
+// openReport opens the report of that name; "-" is stdout.
+func openReport(name string, stdout io.Writer) (*report, error) {
+	switch name {
+	case "":
 		return nil, nil
+	case "-":
+		return &report{buf: bufio.NewWriter(stdout)}, nil
 	}
 	file, err := os.Create(name)
 	if err != nil {
@@ -67,5 +72,9 @@ func (r *report) close() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(r.err, r.buf.Flush(), r.file.Close())
+	err := errors.Join(r.err, r.buf.Flush())
+	if r.file != nil {
+		err = errors.Join(err, r.file.Close())
+	}
+	return err
 }

@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -75,27 +78,49 @@ func run(ctx context.Context, f *runFlags, stdin io.Reader, stdout, stderr io.Wr
 		if err != nil {
 			return config.Snapshot{}, err
 		}
-		return f.redirect(m)
+		snap, err := f.redirect(m)
+		if err != nil {
+			return config.Snapshot{}, err
+		}
+		return snap, tryOut(snap)
 	}
 	first, err := load()
 	if err != nil {
 		return err
 	}
-	if err := tryOut(first); err != nil {
-		return err
-	}
 	options := app.Options{Load: load, Listen: f.listen, Admin: f.admin, DataDir: f.dataDir, Log: log}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if f.target == targetPrint {
+		signal.Ignore(syscall.SIGPIPE) // it would end the process without a word when the reader of a pipe has gone
 		lines := &lineWriter{out: stdout}
-		options.NewTarget = func(config.Endpoint, config.Secrets) (target.Target, error) { return &printer{lines: lines}, nil }
+		options.NewTarget = func(config.Endpoint, config.Secrets) (target.Target, error) {
+			return &printer{lines: lines, broken: stop}, nil
+		}
 	}
 	app.TuneMemory()
 	a, err := app.New(ctx, options)
 	if err != nil {
-		return err
+		return explainStart(err)
 	}
 	f.announce(stderr, first.Config.Endpoints, a.ListenAddr().String(), a.AdminAddr().String())
-	return a.Run(ctx)
+	err = a.Run(ctx)
+	if cause := context.Cause(ctx); errors.Is(cause, errNobodyReads) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// explainStart adds what to do about a receiver that cannot start because another one runs.
+func explainStart(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: choose other ports with --listen and --admin (make run: LISTEN= and ADMIN=)", err)
+	case errors.Is(err, syscall.EAGAIN):
+		return fmt.Errorf("%w: choose another directory with --data-dir (make run: DATA_DIR=)", err)
+	default:
+		return err
+	}
 }
 
 func checkTarget(to string) error {
@@ -130,6 +155,12 @@ func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 	return snap, nil
 }
 
+// manifestFields gives the fields of the receiver's configuration the names that they have in the manifests.
+var manifestFields = strings.NewReplacer(
+	"target.bearerTokenFile", "spec.target.bearerTokenRef", "target.caBundleFile", "spec.target.caBundleRef",
+	"target.signingSecretFile", "spec.target.signingSecretRef", "target.", "spec.target.",
+)
+
 // tryOut finds what only shows when sources and targets are made, such as a signing secret that is none, and tells it as a problem of
 // the manifests.
 func tryOut(snap config.Snapshot) error {
@@ -137,11 +168,11 @@ func tryOut(snap config.Snapshot) error {
 	for i := range snap.Config.Endpoints {
 		e := &snap.Config.Endpoints[i]
 		if _, err := sources.New(e.Source, snap.Secrets); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", e.Key(), err))
+			problems = append(problems, fmt.Errorf("%s: spec.source: %w", e.Key(), err))
 		}
 		to, err := target.NewHTTP(e.Target, snap.Secrets, target.HTTPOptions{})
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", e.Key(), err))
+			problems = append(problems, fmt.Errorf("%s: %s", e.Key(), manifestFields.Replace(err.Error())))
 			continue
 		}
 		to.Close()
@@ -168,9 +199,17 @@ func (f *runFlags) announce(w io.Writer, endpoints []config.Endpoint, listen, ad
 		fmt.Fprintf(w, "\n%s (%s)\n", e.Key(), platformWords(&e.Source))
 		fmt.Fprintf(w, "  callbacks  http://%s%s\n", listen, e.Path)
 		fmt.Fprintf(w, "  console    %s\n", consoleWords(&e.Source))
-		fmt.Fprintf(w, "  try it     hookbay send -f %s --endpoint %s%s\n", strings.Join(quotedWords(f.files), " -f "), e.Key(), urlFlag(listen))
+		fmt.Fprintf(w, "  try it     %s send -f %s --endpoint %s%s\n", program(), strings.Join(quotedWords(f.files), " -f "), e.Key(), urlFlag(listen))
 	}
 	fmt.Fprintf(w, "\nHealth, metrics and the live configuration: http://%s  Ctrl-C ends it.\n\n", admin)
+}
+
+// program is this program as it was called, fit for a shell.
+func program() string {
+	if name := os.Args[0]; strings.Contains(name, "/") {
+		return quotedWords([]string{name})[0]
+	}
+	return "hookbay"
 }
 
 // platformWords say whose callbacks an endpoint takes.

@@ -141,7 +141,7 @@ func TestRun_print(t *testing.T) {
 	r := startRun(t, "--target", "print", "--data-dir", "data")
 	for _, want := range []string{
 		"shop/lazada-im (Lazada, App Key 100132)", "callbacks  " + r.listen + "/shop/lazada-im",
-		"shop/tencent-im (Tencent Cloud IM, SDKAppID 1400000001)", "hookbay send -f shop.yaml --endpoint shop/tencent-im --url " + r.listen, r.admin,
+		"shop/tencent-im (Tencent Cloud IM, SDKAppID 1400000001)", " send -f shop.yaml --endpoint shop/tencent-im --url " + r.listen, r.admin,
 	} {
 		if !strings.Contains(r.stderr.String(), want) {
 			t.Errorf("it does not tell %q", want)
@@ -260,7 +260,7 @@ func TestRun_refuses(t *testing.T) {
 		},
 		"a signing secret that is none": {
 			manifests: strings.Replace(signed(""), "{token: tok-3f9A7c2E5b8D1064}", "{token: tok-3f9A7c2E5b8D1064, signing: hello}", 1), wantCode: 2,
-			want: "shop/tencent-im: target.signingSecretFile",
+			want: "shop/tencent-im: spec.target.signingSecretRef",
 		},
 		"a port that is taken": {
 			manifests: tencentYAML, args: []string{"--listen", taken.Addr().String()}, wantCode: 1, want: "address already in use",
@@ -282,7 +282,7 @@ func TestRun_refuses(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "hidden") {
 				t.Error("the error holds a password")
 			}
-			if _, err := os.Stat(filepath.Join("data", "CURRENT")); err == nil && tt.wantCode == 2 {
+			if _, err := os.Stat(filepath.Join("data", "buffer")); err == nil && tt.wantCode == 2 {
 				t.Error("it opened the buffer")
 			}
 		})

@@ -59,9 +59,9 @@ func newDefinition() (*definition, error) {
 	}, nil
 }
 
-// apply sets the defaults in obj and returns what is wrong with it, each with the field's path and what to write.
-func (d *definition) apply(ctx context.Context, obj map[string]any) []string {
-	var problems []string
+// apply sets the defaults in obj and returns what is wrong with it, each with the field's path and what to write;
+// unruled says that the rules were not evaluated for it.
+func (d *definition) apply(ctx context.Context, obj map[string]any) (problems []string, unruled bool) {
 	unknown := pruning.PruneWithOptions(obj, d.structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	for _, path := range unknown {
 		if what := d.explainUnknown(path); what != "" {
@@ -73,7 +73,8 @@ func (d *definition) apply(ctx context.Context, obj map[string]any) []string {
 
 	errs := validation.ValidateCustomResource(nil, obj, d.schema)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, d.structural, obj)...)
-	if !slices.ContainsFunc(errs, stopsRules) {
+	unruled = slices.ContainsFunc(errs, stopsRules)
+	if !unruled {
 		more, _ := d.rules.Validate(ctx, nil, d.structural, obj, nil, celconfig.RuntimeCELCostBudget)
 		errs = append(errs, more...)
 	}
@@ -82,7 +83,7 @@ func (d *definition) apply(ctx context.Context, obj map[string]any) []string {
 			problems = append(problems, p)
 		}
 	}
-	return problems
+	return problems, unruled
 }
 
 // stopsRules says whether the API server does not evaluate the rules of an object with this error: they would

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type sendFlags struct {
 	url         string
 	event       string
 	data        string
+	dataGiven   bool // also with an empty body
+	dataGiven   bool
 	count       int
 	rate        float64
 	concurrency int
@@ -58,6 +61,8 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 			if f.files, err = manifestPaths(f.files, args); err != nil {
 				return err
 			}
+			f.dataGiven = cmd.Flags().Changed("data")
+			f.dataGiven = cmd.Flags().Changed("data")
 			if err := f.check(cmd.Flags().Changed("seed")); err != nil {
 				return err
 			}
@@ -69,14 +74,14 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 	fs.StringArrayVar(&f.endpoints, "endpoint", nil, "only this endpoint: NAME or NAMESPACE/NAME; may be repeated (default all)")
 	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it")
 	fs.StringVar(&f.event, "event", "", "which sample to send, see --list (default: the platform's most usual one)")
-	fs.StringVar(&f.data, "data", "", "body to send instead of a sample: the text itself, @FILE, or @- for standard input")
-	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint; each is another event")
+	fs.StringVar(&f.data, "data", "", "body to send instead of a sample: the text itself, @FILE, or @- for standard input; may be empty")
+	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint; each is another event, unless --data or a sample without a counter makes them repeats")
 	fs.Float64Var(&f.rate, "rate", 0, "callbacks per second, altogether; 0: as fast as the answers come")
 	fs.IntVar(&f.concurrency, "concurrency", 8, "callbacks under way at once; those of one subject are sent one after another")
 	fs.IntVar(&f.subjects, "subjects", 100, "how many subjects (conversations, orders, …) the callbacks are spread over")
 	fs.IntVar(&f.seed, "seed", 0, "the same number makes the same events again (default: new events each time)")
 	fs.DurationVar(&f.wait, "wait", 0, "how long to wait for the receiver to be there before sending")
-	fs.StringVar(&f.report, "report", "", "write a line of JSON for each callback to this `FILE`")
+	fs.StringVar(&f.report, "report", "", "write a line of JSON for each callback to this `FILE`; -: to standard output, the summary then to standard error")
 	fs.BoolVar(&f.list, "list", false, "list the samples and send nothing")
 	return cmd
 }
@@ -87,8 +92,10 @@ func (f *sendFlags) check(seedGiven bool) error {
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
 		return usagef("--url %s: write the receiver's address, such as http://127.0.0.1:8080 or https://hooks.example.com", f.url)
-	case f.event != "" && f.data != "":
+	case f.event != "" && f.dataGiven:
 		return usagef("--event and --data: give one of them")
+	case f.data == "-" || f.report == "-":
+		return usagef("--data @- reads standard input; --report wants the name of a file, such as /dev/stdout")
 	case f.count < 1 || f.count > maxSubjects:
 		return usagef("--count %d: write a number from 1 to %d", f.count, maxSubjects)
 	case f.rate < 0:
@@ -116,6 +123,11 @@ type play struct {
 	fixed bool
 }
 
+// repeats says that callbacks are one event, or one of each subject, however many are sent.
+func (p *play) repeats() bool {
+	return p.fixed || bytes.Equal(p.platform.Vary(p.sample, 0, 0), p.platform.Vary(p.sample, 1, 0))
+}
+
 func send(ctx context.Context, f *sendFlags, stdin io.Reader, stdout, stderr io.Writer) error {
 	loader, err := NewLoader(f.files, stdin, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -135,7 +147,11 @@ func send(ctx context.Context, f *sendFlags, stdin io.Reader, stdout, stderr io.
 	if plays, err = f.prepare(plays, stdin); err != nil {
 		return err
 	}
-	report, err := openReport(f.report)
+	reportOut := stdout
+	if f.report == "-" {
+		stdout = stderr // lines for programs and lines for people don't mix
+	}
+	report, err := openReport(f.report, reportOut)
 	if err != nil {
 		return err
 	}
@@ -183,7 +199,7 @@ func choose(s config.Snapshot, names []string) ([]play, error) {
 
 // prepare decides what each endpoint is sent. Endpoints of a platform that has no such event are left out.
 func (f *sendFlags) prepare(plays []play, stdin io.Reader) ([]play, error) {
-	if f.data != "" {
+	if f.dataGiven {
 		body, err := readData(f.data, stdin)
 		if err != nil {
 			return nil, err

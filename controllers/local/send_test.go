@@ -127,6 +127,9 @@ func TestSend(t *testing.T) {
 		},
 		"one endpoint by its name":           {args: []string{"--endpoint", "tencent-im"}, wantEvents: 1, wantSubjects: 1},
 		"one endpoint by namespace and name": {args: []string{"--endpoint", "shop/lazada-im"}, wantEvents: 1, wantSubjects: 1},
+		"an empty body is a body": {
+			args: []string{"--endpoint", "lazada-im", "--data", ""}, wantEvents: 1, wantSubjects: 1, wantOutput: []string{"(data)", "accepted"},
+		},
 		"a sample goes to the platform that has it": {
 			args: []string{"--event", "message-2"}, wantEvents: 1, wantSubjects: 1, wantOutput: []string{"message-2"},
 		},

@@ -160,6 +160,9 @@ func (t *tally) printSummary() {
 		for _, reason := range slices.SortedFunc(maps.Keys(c.reasons), mostFirst) {
 			fmt.Fprintf(t.stdout, "    %d × %s\n", c.reasons[reason], reason)
 		}
+		if p.repeats() {
+			fmt.Fprint(t.stdout, "  note      all of them are one event and its repeats: nothing in the body counts\n")
+		}
 		if len(c.took) > 0 {
 			fmt.Fprintf(t.stdout, "  answered  p50 %v, p99 %v, max %v (the platform waits %v)\n",
 				rounded(quantile(c.took, .5)), rounded(quantile(c.took, .99)), rounded(c.took[len(c.took)-1]), p.platform.AnswerWithin())

@@ -23,6 +23,8 @@ type endpointObject struct {
 	where string
 	// valid says that the object as such is right, so that what it refers to can be looked up.
 	valid bool
+	// unruled says that the rules could not be evaluated, because of other problems.
+	unruled bool
 }
 
 // endpoint sets the defaults of a WebhookEndpoint and checks all that can be checked without looking at other objects. The error has
@@ -31,7 +33,9 @@ func (d *definition) endpoint(ctx context.Context, m *manifest) (endpointObject,
 	e := endpointObject{where: m.where}
 	problems := setNamespace(m)
 	e.Namespace, e.Name = objectName(m)
-	problems = append(problems, d.apply(ctx, m.content)...)
+	wrong, unruled := d.apply(ctx, m.content)
+	e.unruled = unruled
+	problems = append(problems, wrong...)
 
 	data, err := m.encode()
 	if err != nil {

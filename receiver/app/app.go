@@ -166,7 +166,7 @@ func (a *App) open(c *config.Config) (buffer.Buffer, error) {
 	}
 	b, err := open()
 	if err != nil {
-		return nil, fmt.Errorf("open the buffer: %w", err)
+		return nil, err // it says what was opened, and where
 	}
 	configured := make(map[string]bool)
 	for i := range c.Endpoints {

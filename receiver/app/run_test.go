@@ -204,7 +204,7 @@ func TestNew_refuses(t *testing.T) {
 		}, "endpoints[0] shop/a: target: target.url: 127.0.0.1 is a loopback address"},
 		"an address that is taken":        {func(o *Options) { o.Listen = taken.Addr().String() }, "address already in use"},
 		"an admin address that is taken":  {func(o *Options) { o.Admin = taken.Addr().String() }, "address already in use"},
-		"a data directory that is a file": {func(o *Options) { o.DataDir = "/dev/null" }, "open the buffer: "},
+		"a data directory that is a file": {func(o *Options) { o.DataDir = "/dev/null" }, "the buffer in /dev/null: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
