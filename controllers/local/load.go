@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/manifests"
@@ -64,16 +63,7 @@ func NewLoader(paths []string, stdin io.Reader, log *slog.Logger) (*Loader, erro
 }
 
 func newLoader(paths []string, stdin io.Reader, log *slog.Logger, d *definition) *Loader {
-	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}, pause: pauseToSettle}
-}
-
-func pauseToSettle(ctx context.Context) {
-	timer := time.NewTimer(settle)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return &Loader{reader: reader{paths: paths, stdin: stdin}, definition: d, log: log, skipped: map[string]bool{}}
 }
 
 // Load reads all manifests. What is wrong with them is an *InvalidError. After the first time, a change counts when two readings in a row
@@ -104,8 +94,8 @@ func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, erro
 	var all []manifest
 	var problems []error
 	for _, f := range files {
-		if len(bytes.TrimSpace(f.data)) == 0 {
-			problems = append(problems, fmt.Errorf("%s is empty: write the manifest, or remove the file", f.name))
+		if f.empty() {
+			problems = append(problems, emptyError(f.name))
 			continue
 		}
 		found, err := parse(f)

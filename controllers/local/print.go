@@ -50,9 +50,6 @@ func (p *printer) Send(_ context.Context, e *event.Event, _ int) target.Result {
 	}
 	if _, err := p.lines.Write(line); err != nil {
 		if errors.Is(err, syscall.EPIPE) {
-			p.gone()
-		}
-		if errors.Is(err, syscall.EPIPE) {
 			p.broken(errNobodyReads)
 		}
 		return target.Result{Class: target.Retryable, Outcome: target.OutcomeNetwork, Detail: fmt.Sprintf("write to standard output: %v", err)}

@@ -58,9 +58,6 @@ func (r *reader) read() ([]file, error) {
 		problems = append(problems, err)
 		for _, name := range names {
 			data, err := r.readFile(name)
-			if err == nil && blankFile(data) {
-				err = emptyError(name)
-			}
 			problems = append(problems, err)
 			all = append(all, file{name: name, data: data, searched: name != path})
 		}
@@ -68,9 +65,9 @@ func (r *reader) read() ([]file, error) {
 	return all, errors.Join(problems...)
 }
 
-// blankFile says whether a file holds nothing but white space: the user is about to write it, or lost what was in it. In neither case
-// it means that the objects in it are to go.
-func blankFile(data []byte) bool { return len(bytes.TrimSpace(bytes.TrimPrefix(data, byteOrderMark))) == 0 }
+// empty says whether a file holds nothing but white space: somebody is about to write it, or lost what was in it. In neither case are
+// the objects in it meant to go.
+func (f *file) empty() bool { return len(bytes.TrimSpace(bytes.TrimPrefix(f.data, byteOrderMark))) == 0 }
 
 var byteOrderMark = []byte("\ufeff")
 

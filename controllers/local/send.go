@@ -32,7 +32,6 @@ type sendFlags struct {
 	event       string
 	data        string
 	dataGiven   bool // also with an empty body
-	dataGiven   bool
 	count       int
 	rate        float64
 	concurrency int
@@ -62,7 +61,6 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 				return err
 			}
 			f.dataGiven = cmd.Flags().Changed("data")
-			f.dataGiven = cmd.Flags().Changed("data")
 			if err := f.check(cmd.Flags().Changed("seed")); err != nil {
 				return err
 			}
@@ -75,7 +73,7 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it")
 	fs.StringVar(&f.event, "event", "", "which sample to send, see --list (default: the platform's most usual one)")
 	fs.StringVar(&f.data, "data", "", "body to send instead of a sample: the text itself, @FILE, or @- for standard input; may be empty")
-	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint; each is another event, unless --data or a sample without a counter makes them repeats")
+	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint: each is another event, but with --data and for samples without anything to count they are repeats of one")
 	fs.Float64Var(&f.rate, "rate", 0, "callbacks per second, altogether; 0: as fast as the answers come")
 	fs.IntVar(&f.concurrency, "concurrency", 8, "callbacks under way at once; those of one subject are sent one after another")
 	fs.IntVar(&f.subjects, "subjects", 100, "how many subjects (conversations, orders, …) the callbacks are spread over")
@@ -94,8 +92,8 @@ func (f *sendFlags) check(seedGiven bool) error {
 		return usagef("--url %s: write the receiver's address, such as http://127.0.0.1:8080 or https://hooks.example.com", f.url)
 	case f.event != "" && f.dataGiven:
 		return usagef("--event and --data: give one of them")
-	case f.data == "-" || f.report == "-":
-		return usagef("--data @- reads standard input; --report wants the name of a file, such as /dev/stdout")
+	case f.data == "-":
+		return usagef("--data -: write --data @- for standard input")
 	case f.count < 1 || f.count > maxSubjects:
 		return usagef("--count %d: write a number from 1 to %d", f.count, maxSubjects)
 	case f.rate < 0:
