@@ -80,7 +80,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, o app.Options) error {
-	app.TuneMemory()
+	app.SetUpProcess()
 	receiver, err := app.New(ctx, o)
 	if err != nil {
 		return err

@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/receiver/app"
 	"github.com/hookbay/hookbay/receiver/config"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
@@ -73,17 +76,7 @@ func run(ctx context.Context, f *runFlags, stdin io.Reader, stdout, stderr io.Wr
 	if err != nil {
 		return err
 	}
-	load := func() (config.Snapshot, error) {
-		m, err := loader.Load(ctx)
-		if err != nil {
-			return config.Snapshot{}, err
-		}
-		snap, err := f.redirect(m)
-		if err != nil {
-			return config.Snapshot{}, err
-		}
-		return snap, tryOut(snap)
-	}
+	load := f.loadWith(ctx, loader)
 	first, err := load()
 	if err != nil {
 		return err
@@ -98,17 +91,37 @@ func run(ctx context.Context, f *runFlags, stdin io.Reader, stdout, stderr io.Wr
 			return &printer{lines: lines, broken: stop}, nil
 		}
 	}
-	app.TuneMemory()
+	app.SetUpProcess()
 	a, err := app.New(ctx, options)
 	if err != nil {
 		return explainStart(err)
 	}
-	f.announce(stderr, first.Config.Endpoints, a.ListenAddr().String(), a.AdminAddr().String())
+	f.announce(stderr, first.Config.Endpoints, reachable(a.ListenAddr()), reachable(a.AdminAddr()))
 	err = a.Run(ctx)
 	if cause := context.Cause(ctx); errors.Is(cause, errNobodyReads) {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// loadWith returns what reads the configuration. What is the same as before is not tried out again.
+func (f *runFlags) loadWith(ctx context.Context, loader *Loader) func() (config.Snapshot, error) {
+	var last *Manifests
+	var snap config.Snapshot
+	var problem error
+	return func() (config.Snapshot, error) {
+		m, err := loader.Load(ctx)
+		if err != nil {
+			return config.Snapshot{}, err
+		}
+		if m != last {
+			last = m
+			if snap, problem = f.redirect(m); problem == nil {
+				problem = tryOut(m, snap)
+			}
+		}
+		return snap, problem
+	}
 }
 
 // explainStart adds what to do about a receiver that cannot start because another one runs.
@@ -159,20 +172,21 @@ func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 var manifestFields = strings.NewReplacer(
 	"target.bearerTokenFile", "spec.target.bearerTokenRef", "target.caBundleFile", "spec.target.caBundleRef",
 	"target.signingSecretFile", "spec.target.signingSecretRef", "target.", "spec.target.",
+	"lazada.appSecretFiles", "spec.source.lazada.appSecretRefs", "tencentIM.tokenFiles", "spec.source.tencentIM.tokenRefs",
 )
 
 // tryOut finds what only shows when sources and targets are made, such as a signing secret that is none, and tells it as a problem of
 // the manifests.
-func tryOut(snap config.Snapshot) error {
+func tryOut(m *Manifests, snap config.Snapshot) error {
 	var problems []error
 	for i := range snap.Config.Endpoints {
 		e := &snap.Config.Endpoints[i]
 		if _, err := sources.New(e.Source, snap.Secrets); err != nil {
-			problems = append(problems, fmt.Errorf("%s: spec.source: %w", e.Key(), err))
+			problems = append(problems, m.explain(i, err))
 		}
 		to, err := target.NewHTTP(e.Target, snap.Secrets, target.HTTPOptions{})
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %s", e.Key(), manifestFields.Replace(err.Error())))
+			problems = append(problems, m.explain(i, err))
 			continue
 		}
 		to.Close()
@@ -181,6 +195,20 @@ func tryOut(snap config.Snapshot) error {
 		return &InvalidError{problems: err}
 	}
 	return nil
+}
+
+// explain tells what the receiver has against endpoint number i in the words of the manifests.
+func (m *Manifests) explain(i int, err error) error {
+	e := endpointObject{WebhookEndpoint: m.Endpoints[i], where: m.where[i]}
+	text := err.Error()
+	for _, ref := range manifests.SecretRefs(&e.WebhookEndpoint) {
+		secret := e.Namespace + "/" + ref.Name
+		words := fmt.Sprintf("Secret %s (%s): the key %s", secret, m.secretWhere[secret], ref.Key)
+		file := fmt.Sprintf("%q", manifests.SecretFile(e.Namespace, ref.SecretKeyRef))
+		text = strings.ReplaceAll(text, "secret file "+file, words)
+		text = strings.ReplaceAll(text, " "+file, ": "+words)
+	}
+	return e.errorf("%s", manifestFields.Replace(text))
 }
 
 // announce tells people what to do next.
@@ -202,6 +230,14 @@ func (f *runFlags) announce(w io.Writer, endpoints []config.Endpoint, listen, ad
 		fmt.Fprintf(w, "  try it     %s send -f %s --endpoint %s%s\n", program(), strings.Join(quotedWords(f.files), " -f "), e.Key(), urlFlag(listen))
 	}
 	fmt.Fprintf(w, "\nHealth, metrics and the live configuration: http://%s  Ctrl-C ends it.\n\n", admin)
+}
+
+// reachable is where a program on this machine reaches an address: one that stands for all addresses can't be called.
+func reachable(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return a.String()
 }
 
 // program is this program as it was called, fit for a shell.

@@ -139,7 +139,7 @@ func runReceiver(ctx context.Context, data, target string, suspend bool) error {
 		Target:   config.Target{Type: config.TargetHTTP, URL: max(target, "http://127.0.0.1:1"+benchPath)},
 		Delivery: config.Delivery{Suspend: suspend},
 	}}}}
-	app.TuneMemory()
+	app.SetUpProcess()
 	a, err := app.New(ctx, app.Options{
 		Load: func() (config.Snapshot, error) { return snapshot, nil }, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: data,
 		DrainTimeout: time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -51,6 +51,7 @@ func Run(t *testing.T, engine Engine) {
 		"of identical events at one instant one is stored":              testConcurrentDuplicates,
 		"a retry waits for its time and keeps its place":                testRetry,
 		"a retry holds up no other subject":                             testRetryAlone,
+		"many that fail again and again do not starve a new one":        testNoStarvation,
 		"a dead letter is counted and lets its subject go on":           testDead,
 		"a released event is due at once with the same attempt":         testRelease,
 		"a delivery is settled once":                                    testSettleTwice,

@@ -81,6 +81,32 @@ func testRetryAlone(_ *testing.T, b *bench) {
 	}
 }
 
+// testNoStarvation keeps more subjects failing, and due again at once, than an engine holds in memory. A new event must come out all the same.
+func testNoStarvation(_ *testing.T, b *bench) {
+	const stuck = 1500
+	events := make([]event.Event, stuck)
+	for i := range events {
+		events[i] = b.event(fmt.Sprint("stuck", i))
+	}
+	b.append(events...)
+	for range stuck {
+		b.retry(b.next(), time.Nanosecond)
+		b.advance(time.Nanosecond)
+	}
+	fresh := b.event("fresh")
+	b.append(fresh)
+	for range 3 * stuck {
+		d := b.next()
+		if d.Event.ID == fresh.ID {
+			return
+		}
+		b.advance(time.Nanosecond)
+		b.retry(d, 0)
+		b.advance(time.Nanosecond)
+	}
+	b.t.Errorf("a new event was not handed out in %d attempts at others", 3*stuck)
+}
+
 func testDead(_ *testing.T, b *bench) {
 	a := b.subject("a", 2)
 	b.settle(b.expect(a[0], 1), buffer.Outcome{Verdict: buffer.Dead, Reason: "target answered 410"})

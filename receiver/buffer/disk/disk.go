@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -64,7 +65,8 @@ func Open(o Options) (*Buffer, error) {
 	if o.SweepInterval == 0 {
 		o.SweepInterval = time.Minute
 	}
-	if o.FS == nil {
+	onDisk := o.FS == nil
+	if onDisk {
 		o.FS = vfs.Default
 	}
 	o.FS = markerFS{o.FS}
@@ -73,10 +75,14 @@ func Open(o Options) (*Buffer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the buffer in %s: %w", o.Dir, err)
 	}
+	if onDisk {
+		// Events are people's messages. A mounted volume belongs to somebody else, who has seen to that.
+		_ = os.Chmod(o.Dir, 0o700) //nolint:gosec // a directory
+	}
 	b.space = newSpace(o, b.closed)
 	db, err := pebble.Open(dir, pebbleOptions(o, b.space))
 	if err != nil {
-		return nil, fmt.Errorf("open the buffer in %s (is another receiver using it?): %w", o.Dir, err)
+		return nil, fmt.Errorf("open the buffer in %s (if another receiver uses it, end that one; if a file is damaged, put back a copy): %w", o.Dir, err)
 	}
 	b.db = db
 	b.space.db = db

@@ -1,8 +1,10 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -205,6 +207,116 @@ func TestOpen_twice(t *testing.T) {
 		t.Errorf("second Open of a directory: %v", err)
 	}
 	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOpen_damaged takes away the file that says which manifest counts: what is left must be refused, and not be made anew.
+func TestOpen_damaged(t *testing.T) {
+	fs := vfs.NewMem()
+	b, err := Open(Options{Dir: "data", FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.List("data/buffer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := 0
+	for _, name := range names {
+		if strings.HasPrefix(name, "marker.manifest") {
+			if err := fs.Remove("data/buffer/" + name); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		before++
+	}
+	if _, err := Open(Options{Dir: "data", FS: fs}); err == nil {
+		t.Fatal("a damaged buffer was opened")
+	}
+	if after, err := fs.List("data/buffer"); err != nil || len(after) != before {
+		t.Errorf("files after the refusal: %q, %v; want the %d that were there", after, err, before)
+	}
+}
+
+// TestDamagedTable flips a bit in a table on disk: the process must live, and other endpoints' events must flow.
+func TestDamagedTable(t *testing.T) {
+	fs := vfs.NewMem()
+	b, err := Open(Options{Dir: "data", FS: fs, SweepInterval: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := b.Queue("shop/orders", faultSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := q.Append(t.Context(), numbered(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(b.db.Flush(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.List("data/buffer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			flipMiddle(t, fs, "data/buffer/"+name)
+		}
+	}
+	b, q = openQueueAt(t, Options{FS: fs})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for range 100 {
+		d, err := q.Next(ctx)
+		if err != nil {
+			break // what cannot be read is not delivered
+		}
+		if err := q.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := b.Queue("shop/other", faultSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Append(t.Context(), numbered(1)); err != nil {
+		t.Fatalf("Append of another endpoint: %v", err)
+	}
+	d, err := other.Next(t.Context())
+	if err != nil {
+		t.Fatalf("Next of another endpoint: %v", err)
+	}
+	if err := other.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered}); err != nil {
+		t.Fatalf("Settle of another endpoint: %v", err)
+	}
+}
+
+// flipMiddle flips a bit in the middle of a file.
+func flipMiddle(t *testing.T, fs *vfs.MemFS, name string) {
+	t.Helper()
+	f, err := fs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	out, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = out.Write(data)
+	if err := errors.Join(err, out.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -23,7 +23,8 @@ func laneOf(subject []byte) uint64 {
 	return h.Sum64()
 }
 
-// fill brings heads that are due into memory: first those that waited for their time, which are older, then new ones.
+// fill brings heads that are due into memory: those that waited for their time, which are older, and as many new ones, so that
+// however many fail again and again, new ones have their turn.
 func (q *queue) fill() error {
 	now := stamp(q.b.now())
 	if q.nextDue <= now {
@@ -32,7 +33,7 @@ func (q *queue) fill() error {
 		}
 	}
 	// One round of admissions may turn up nothing but followers of lanes that wait.
-	for len(q.ready) < readyTarget/2 && q.cursor <= q.tail.Load() {
+	for len(q.ready) < readyTarget && q.cursor <= q.tail.Load() {
 		if err := q.admit(); err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func (q *queue) loadDue(now uint64) error {
 			return closeWith(it, errCorrupt)
 		}
 		// All timers of one instant are loaded together: scanned can't point between them.
-		if due > now || (len(q.ready) >= readyTarget && due > q.scanned) {
+		if due > now || (len(q.ready) >= readyTarget/2 && due > q.scanned) {
 			q.nextDue = due
 			break
 		}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/time/rate"
 )
 
 // cacheBytes bounds the memory for memtables, which Pebble takes out of the cache, and for blocks read back from disk. What is left for blocks must
@@ -28,12 +30,9 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
 		MaxOpenFiles:               512,
 		Logger:                     logger{o.Log},
-	}
-	opts.EventListener = &pebble.EventListener{
-		BackgroundError: func(err error) { o.Log.Error("Buffer failed in the background", "error", err) },
-		DiskSlow: func(info pebble.DiskSlowInfo) {
-			o.Log.Warn("Disk is slow", "operation", info.OpType.String(), "duration", info.Duration)
-		},
+		// It was made by then. One that is damaged must not be taken for an empty one, and overwritten.
+		ErrorIfNotExists: true,
+		EventListener:    listener(o.Log),
 	}
 	for i := range opts.Levels {
 		// Most look-ups are for what is not there: an identity that is new, a lane that is idle.
@@ -43,6 +42,26 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return opts
+}
+
+// listener logs what goes wrong in the background. Pebble tries again at once and would say it thousands of times a second.
+func listener(log *slog.Logger) *pebble.EventListener {
+	failed, corrupt := rate.Sometimes{Interval: 5 * time.Second}, rate.Sometimes{Interval: 5 * time.Second}
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			failed.Do(func() { log.Error("Buffer failed in the background and tries again", "error", err.Error()) })
+		},
+		// Without this the process would end, and at each start again: what can be read is still delivered.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			corrupt.Do(func() {
+				log.Error("Buffer file is damaged: events in it cannot be delivered; put back a copy of the file, or drain the others and use a new data directory",
+					"file", info.Path)
+			})
+		},
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			log.Warn("Disk is slow", "operation", info.OpType.String(), "duration", info.Duration)
+		},
+	}
 }
 
 // create makes an empty database unless there is one, and returns where it is. It is made under another name and renamed when it

@@ -12,12 +12,25 @@ var metadataAddresses = [...]netip.Addr{
 	netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
 	netip.MustParseAddr("168.63.129.16"),   // Azure
 	netip.MustParseAddr("192.0.0.192"),     // Oracle Cloud
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS
 	netip.MustParseAddr("fd20:ce::254"),    // Google Cloud
 }
 
-// nat64 is the prefix below which RFC 6052 embeds IPv4 addresses.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+// embedding are the prefixes below which IPv6 carries IPv4 addresses, and at which byte: they must not be a way around.
+var embedding = [...]struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64, RFC 6052
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},  // NAT64 of a network's own, RFC 8215
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // translated, RFC 2765
+}
+
+// metadataPrefixes are those below which clouds keep services for machines: AWS has more than one.
+var metadataPrefixes = [...]netip.Prefix{netip.MustParsePrefix("fd00:ec2::/32")}
+
+// thisNetwork is 0.0.0.0/8, which some systems take for the machine itself.
+var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
 
 // forbiddenAddressError is a target address that deliveries never go to.
 type forbiddenAddressError struct {
@@ -48,13 +61,16 @@ func (g guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 // check returns a *forbiddenAddressError if deliveries may not go to addr.
 func (g guard) check(addr netip.Addr) error {
 	a := addr.Unmap().WithZone("")
-	if nat64.Contains(a) {
-		b := a.As16()
-		a = netip.AddrFrom4([4]byte(b[12:]))
+	for _, e := range embedding {
+		if e.prefix.Contains(a) {
+			b := a.As16()
+			a = netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
+			break
+		}
 	}
 	kind := ""
 	switch {
-	case a.IsUnspecified():
+	case a.IsUnspecified(), thisNetwork.Contains(a):
 		kind = "the unspecified"
 	case a.IsLinkLocalUnicast():
 		kind = "a link-local"
@@ -65,6 +81,11 @@ func (g guard) check(addr netip.Addr) error {
 	}
 	for _, m := range metadataAddresses {
 		if a == m {
+			kind = "a cloud metadata"
+		}
+	}
+	for _, p := range metadataPrefixes {
+		if p.Contains(a) {
 			kind = "a cloud metadata"
 		}
 	}

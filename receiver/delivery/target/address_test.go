@@ -18,10 +18,10 @@ func TestGuard_check(t *testing.T) {
 		"loopback where it is allowed":    {addrs: []string{"127.0.0.1", "::1"}},
 		"loopback where it is not":        {addrs: []string{"127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"}, guard: guard{forbidLoopback: true}, wantInError: "a loopback address"},
 		"link-local":                      {addrs: []string{"169.254.0.0", "169.254.169.254", "169.254.255.255", "fe80::1", "fe80::1%eth0", "febf::1"}, wantInError: "a link-local address"},
-		"link-local in IPv6 clothes":      {addrs: []string{"::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"}, wantInError: "a link-local address"},
-		"unspecified":                     {addrs: []string{"0.0.0.0", "::", "::ffff:0.0.0.0"}, wantInError: "the unspecified address"},
+		"link-local in IPv6 clothes":      {addrs: []string{"::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::", "::ffff:0:a9fe:a9fe"}, wantInError: "a link-local address"},
+		"unspecified":                     {addrs: []string{"0.0.0.0", "::", "::ffff:0.0.0.0", "0.1.2.3"}, wantInError: "the unspecified address"},
 		"multicast and broadcast":         {addrs: []string{"224.0.0.1", "239.1.1.1", "255.255.255.255", "ff02::1", "ff0e::1"}, wantInError: "a multicast or broadcast address"},
-		"metadata that is not link-local": {addrs: []string{"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "::ffff:100.100.100.200"}, wantInError: "a cloud metadata address"},
+		"metadata that is not link-local": {addrs: []string{"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "::ffff:100.100.100.200"}, wantInError: "a cloud metadata address"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"io"
+	"log"
 	"os"
 	"runtime/debug"
 )
@@ -13,8 +15,11 @@ const (
 	memoryLimit = 144 << 20
 )
 
-// TuneMemory sets how the process trades memory for speed. GOGC and GOMEMLIMIT, where they are set, have the last word.
-func TuneMemory() {
+// SetUpProcess sets what a receiver's process has only one of: how it trades memory for speed (GOGC and GOMEMLIMIT, where they are set, have the
+// last word), and the standard library's logger, which is silenced. net/http writes to it what targets send unasked, which can be the
+// credentials that were sent to them. Call it once, first.
+func SetUpProcess() {
+	log.SetOutput(io.Discard)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
