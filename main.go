@@ -34,7 +34,10 @@ func commands() *cobra.Command {
 		Use:   "hookbay",
 		Short: "Webhook callbacks of Lazada and Tencent Cloud IM, received and delivered without loss",
 		Long: `Hookbay receives the webhook callbacks of Lazada and Tencent Cloud IM: it verifies, stores and answers them inside the platform's time limit,
-and delivers them to your own service as CloudEvents, with retries, in order, losing nothing.`,
+and delivers them to your own service as CloudEvents, with retries, in order, losing nothing.
+
+Exit codes: 0 all is well; 1 it failed, or a platform would call an answer of the receiver a failure; 2 the command line or a
+manifest is wrong.`,
 		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -29,14 +29,12 @@ trap 'interrupted=1; kill -TERM $pid 2>/dev/null' INT TERM HUP
 ) 3>"$pipes/ready" &
 read -r ready <"$pipes/ready"
 
-failed=0
 if [ "$ready" = yes ]; then
-	"$hookbay" send -f "$samples" --url "http://$listen" --wait 30s >&2 || failed=$?
-	if [ $failed = 0 ]; then
-		echo "Serving on http://$listen; Ctrl-C ends it." >&2
-	else
-		kill -TERM $pid 2>/dev/null
-	fi
+	judged=0
+	"$hookbay" send -f "$samples" --url "http://$listen" --wait 30s >&2 || judged=$?
+	# A failure is there to be looked at: the receiver has the log and the metrics that explain it.
+	[ $judged = 0 ] || echo "Warning: the sample callbacks did not all succeed (hookbay send: exit status $judged)." >&2
+	[ -n "${interrupted-}" ] || echo "Serving on http://$listen; Ctrl-C ends it." >&2
 fi
 
 # A signal interrupts wait: wait again, until everything is put away.
@@ -47,5 +45,4 @@ while [ $interrupted = 1 ]; do
 	status=$?
 done
 wait # for the rest of the log
-[ $failed = 0 ] || exit $failed
 exit $status

@@ -45,8 +45,8 @@ type Buffer struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('1m') && duration(self) <= duration('168h')`,message="write a duration from 1m to 168h (7 days), such as \"7h\""
 	DeduplicationWindow *metav1.Duration `json:"deduplicationWindow,omitempty"`
 
-	// retention is how long delivered events stay, to look at and to replay. Default 24h; 0s (none) to 720h (30 days). What is kept takes
-	// disk, and callbacks are refused when the disk is full, so reckon with the events of that time.
+	// retention is how long delivered events are kept on the volume. Default 24h; 0s (none) to 720h (30 days). They take disk only as
+	// long as there is enough: when it gets full, the oldest of them are dropped earlier, before any callback is refused.
 	// +optional
 	// +kubebuilder:default="24h"
 	// +kubebuilder:validation:Type=string
@@ -57,8 +57,11 @@ type Buffer struct {
 
 // DiskBuffer is an embedded store on the replica's own disk.
 type DiskBuffer struct {
-	// size is the disk space for each replica. Default 10Gi; at least 128Mi. Nine tenths of it hold events; the rest is
-	// what the store needs to make room again. When it is full, callbacks are refused with 503, and deliveries go on and make room.
+	// size is the disk space for each replica. Default 10Gi; at least 128Mi. About four fifths of it hold events: a tenth is left to the
+	// file system, and a tenth is what the store needs to make room again. When it is full, callbacks are refused with 503, and
+	// deliveries go on and make room. A change counts from the receiver's next start.
+	//
+	// With `hookbay run` all endpoints share one store, which may take the sum of their sizes.
 	// +optional
 	// +kubebuilder:default="10Gi"
 	// +kubebuilder:validation:XValidation:rule=`isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('128Mi')) >= 0`,message="write an amount of disk space of at least 128Mi, such as 10Gi"

@@ -50,13 +50,14 @@ type Delivery struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// Retry is the schedule of attempts: after the first failure, initialInterval, then twice as long each time up to maxInterval, each
-// varied at random. A Retry-After of the target is honoured.
+// Retry is the schedule of attempts: after the first failure, initialInterval, then twice as long each time up to maxInterval. Each wait
+// is between half of the interval and the whole, at random, so that events that failed together don't come back together. A
+// longer Retry-After of the target is honoured up to 1 h, and may delay the last attempt past maxAge.
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.initialInterval) || !has(self.maxInterval) || !self.initialInterval.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || !self.maxInterval.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || duration(self.initialInterval) <= duration(self.maxInterval)`,message="initialInterval (default 1s) must not be longer than maxInterval (default 5m): lower the first or raise the second"
 // +kubebuilder:validation:XValidation:rule=`!has(self.maxInterval) || !has(self.maxAge) || !self.maxInterval.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || !self.maxAge.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || duration(self.maxInterval) <= duration(self.maxAge)`,message="maxInterval (default 5m) must not be longer than maxAge (default 24h): lower the first or raise the second"
 type Retry struct {
-	// initialInterval is the wait after the first failed attempt. Default 1s; 10ms to 1h, and not longer than maxInterval.
+	// initialInterval is the wait after the first failed attempt, at most; half of it, at least. Default 1s; 10ms to 1h, and not longer than maxInterval.
 	// +optional
 	// +kubebuilder:default="1s"
 	// +kubebuilder:validation:Type=string
@@ -64,7 +65,7 @@ type Retry struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('10ms') && duration(self) <= duration('1h')`,message="write a duration from 10ms to 1h, such as \"1s\""
 	InitialInterval *metav1.Duration `json:"initialInterval,omitempty"`
 
-	// maxInterval is the longest wait between two attempts. Default 5m; 10ms to 24h, and not longer than maxAge.
+	// maxInterval is the longest wait between two attempts, unless the target asks for a longer one. Default 5m; 10ms to 24h, and not longer than maxAge.
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:Type=string
@@ -72,8 +73,9 @@ type Retry struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('10ms') && duration(self) <= duration('24h')`,message="write a duration from 10ms to 24h, such as \"5m\""
 	MaxInterval *metav1.Duration `json:"maxInterval,omitempty"`
 
-	// maxAge is the age at which an event whose attempt failed is not tried again and becomes a dead letter, which is kept for 14 days and
-	// can be replayed. Default 24h; 1s to 336h (14 days). A longer one survives a longer outage of your service, and needs
+	// maxAge is the age at which an event whose attempt failed is not tried again and becomes a dead letter, which is kept on the volume
+	// for 14 days. It is judged when an attempt fails, so the wait before the last attempt, also one that the target asked for with
+	// Retry-After, may delay it. Default 24h; 1s to 336h (14 days). A longer one survives a longer outage of your service, and needs
 	// a buffer that holds as much.
 	// +optional
 	// +kubebuilder:default="24h"

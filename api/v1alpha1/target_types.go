@@ -44,7 +44,7 @@ type Target struct {
 	// +kubebuilder:validation:XValidation:rule=`isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.matches(r'[\s\\]')`,message="write a full http or https address, such as https://chat.example.com/events"
 	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[a-zA-Z]+://[^/?#]*@')`,message="leave user name and password out of the url: put a token into a Secret and name it in bearerTokenRef"
 	// +kubebuilder:validation:XValidation:rule=`!self.contains('#')`,message="leave out the fragment (\"#\" and what follows): it is never sent"
-	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[a-zA-Z]+://([^/?#]*@)?(169\.254\.|\[[fF][eE][89abAB]|\[.*:[fF]{4}:)')`,message="write the address of your service: link-local addresses (169.254.0.0/16, fe80::/10) are never delivered to"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[a-zA-Z]+://([^/?#]*@)?(169\.254\.|\[[fF][eE][89abAB]|\[[0:]*:[fF]{4}:(169\.254\.|[aA]9[fF][eE]:))')`,message="write the address of your service: link-local addresses (169.254.0.0/16, fe80::/10) are never delivered to"
 	URL string `json:"url,omitempty"`
 
 	// timeout bounds one attempt, from connecting to the last byte of the answer. Default 10s; 100ms to 5m. An attempt that takes
@@ -56,7 +56,7 @@ type Target struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('100ms') && duration(self) <= duration('5m')`,message="write a duration from 100ms to 5m, such as \"10s\""
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 
-	// headers are added to every delivery. They are in plain sight: a credential belongs into a Secret that bearerTokenRef names. The
+	// headers are added to every delivery. They are in plain sight: a credential belongs in a Secret that bearerTokenRef names. The
 	// headers that Hookbay or HTTP itself sets can't be set here.
 	// +optional
 	// +kubebuilder:validation:MinItems=1

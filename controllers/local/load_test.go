@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,6 +72,9 @@ func TestLoad(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "b.yml"), tencentYAML)
 	writeFile(t, filepath.Join(dir, "kustomization.yaml"), "resources: [b.yml]\n")
 	writeFile(t, filepath.Join(dir, "service.json"), `{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "chat"}}`)
+	writeFile(t, filepath.Join(dir, "package.json"), `{"name": "shop"}`)
+	writeFile(t, filepath.Join(dir, "list.json"), `[1, 2]`)
+	writeFile(t, filepath.Join(dir, ".tool.yaml"), "not: [a manifest")
 	writeFile(t, filepath.Join(dir, "notes.txt"), "not: [a manifest")
 	writeFile(t, filepath.Join(dir, ".git", "x.yaml"), "not: [a manifest")
 
@@ -213,6 +217,16 @@ func TestLoad_halfWritten(t *testing.T) {
 	}
 }
 
+// TestLoad_secretInBadYAML writes secrets that YAML takes for something else. No error may show them.
+func TestLoad_secretInBadYAML(t *testing.T) {
+	for _, value := range []string{"*hunter2", "!!int hunter2", "!!float hunter2", "[hunter2", "{hunter2", "%hunter2", "@hunter2", "`hunter2"} {
+		_, err := loadText(t, strings.Replace(lazadaYAML, "kX7s2Qv9LmT4bWn8RcYd1ZpE6HgJ0uAf", value, 1))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("app-secret: %s: %v; want an error without it", value, err)
+		}
+	}
+}
+
 func TestLoad_missingFile(t *testing.T) {
 	l, err := NewLoader([]string{"nowhere.yaml"}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -221,6 +235,16 @@ func TestLoad_missingFile(t *testing.T) {
 	_, err = l.Load(t.Context())
 	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "nowhere.yaml: no such file") {
 		t.Errorf("got %v, want an InvalidError that names the file", err)
+	}
+}
+
+// What is wrong with a path is told as it is.
+func TestLoad_unreadablePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "file", "")
+	_, err := manifestFiles("file/shop.yaml")
+	if !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "file/shop.yaml") {
+		t.Errorf("got %v, want the system's error with the path", err)
 	}
 }
 

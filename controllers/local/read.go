@@ -67,7 +67,9 @@ func (r *reader) read() ([]file, error) {
 
 // empty says whether a file holds nothing but white space: somebody is about to write it, or lost what was in it. In neither case are
 // the objects in it meant to go.
-func (f *file) empty() bool { return len(bytes.TrimSpace(bytes.TrimPrefix(f.data, byteOrderMark))) == 0 }
+func (f *file) empty() bool {
+	return len(bytes.TrimSpace(bytes.TrimPrefix(f.data, byteOrderMark))) == 0
+}
 
 var byteOrderMark = []byte("\ufeff")
 
@@ -189,6 +191,9 @@ func decode(document []byte) (any, error) {
 	return value, nil
 }
 
+// quoted is what an error of the parser quotes of the document, which can be a secret that looks like an anchor or a tag.
+var quoted = regexp.MustCompile("'[^']*'|`[^`]*`")
+
 var repeatedKey = regexp.MustCompile(`line (\d+): key (".*?") already set in map`)
 
 // yamlProblem says in one line what is wrong, without quoting the document: it may hold a secret.
@@ -196,8 +201,8 @@ func yamlProblem(err error) string {
 	if m := repeatedKey.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Sprintf("line %s: field %s is given twice: keep one", m[1], m[2])
 	}
-	text := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
-	if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
+	text := quoted.ReplaceAllString(strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "), "…")
+	if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") || strings.Contains(text, "…") {
 		text += ": indent with spaces, and put values that begin with a special character in quotes"
 	}
 	return "not YAML: " + text

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -30,10 +33,19 @@ type running struct {
 // startRun runs shop.yaml in the current directory.
 func startRun(t *testing.T, args ...string) *running {
 	t.Helper()
+	stdout := &output{}
+	r := startRunTo(t, stdout, args...)
+	r.stdout = stdout
+	return r
+}
+
+// startRunTo is startRun with another standard output.
+func startRunTo(t *testing.T, stdout io.Writer, args ...string) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	r := &running{stdout: &output{}, stderr: &output{}, done: make(chan error, 1), stop: stop}
+	r := &running{stderr: &output{}, done: make(chan error, 1), stop: stop}
 	cmd := RunCommand()
-	cmd.SetOut(r.stdout)
+	cmd.SetOut(stdout)
 	cmd.SetErr(r.stderr)
 	cmd.SetIn(strings.NewReader(""))
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
@@ -179,6 +191,11 @@ func TestRun_edit(t *testing.T) {
 		t.Errorf("send with the mistake: got %v, want an invalid manifest", err)
 	}
 
+	// A credential that is none is told like any other mistake, where it was made.
+	unsigned := strings.Replace(lazadaYAML, "  target:\n", "  target:\n    signingSecretRef: {name: lazada-app, key: signing}\n", 1) + "  signing: hello\n"
+	writeFile(t, "shop.yaml", unsigned)
+	r.stderr.wait(t, "spec.target.signingSecretRef: Secret shop/lazada-app (shop.yaml: document 2): the key signing: ")
+
 	// Another secret, and another setting, so that the endpoint delivers with a new target.
 	edited := strings.Replace(lazadaYAML, "kX7s2Qv9LmT4bWn8RcYd1ZpE6HgJ0uAf", "a-new-secret", 1)
 	edited = strings.Replace(edited, "  target:\n", "  delivery: {maxInFlight: 3}\n  target:\n", 1)
@@ -260,10 +277,16 @@ func TestRun_refuses(t *testing.T) {
 		},
 		"a signing secret that is none": {
 			manifests: strings.Replace(signed(""), "{token: tok-3f9A7c2E5b8D1064}", "{token: tok-3f9A7c2E5b8D1064, signing: hello}", 1), wantCode: 2,
-			want: "shop/tencent-im: spec.target.signingSecretRef",
+			want: "shop.yaml: document 1: WebhookEndpoint shop/tencent-im: spec.target.signingSecretRef: Secret shop/tencent-im (shop.yaml: document 2): " +
+				"the key signing: the signing secret is not a Standard Webhooks secret",
+		},
+		"certificates that are none": {
+			manifests: strings.NewReplacer("  target:\n", "  target:\n    caBundleRef: {name: tencent-im, key: ca}\n",
+				"8D1064}", "8D1064, ca: hello}").Replace(tencentYAML), wantCode: 2,
+			want: "spec.target.caBundleRef: Secret shop/tencent-im (shop.yaml: document 2): the key ca holds no certificate",
 		},
 		"a port that is taken": {
-			manifests: tencentYAML, args: []string{"--listen", taken.Addr().String()}, wantCode: 1, want: "address already in use",
+			manifests: tencentYAML, args: []string{"--listen", taken.Addr().String()}, wantCode: 1, want: "address already in use: choose other ports with --listen and --admin",
 		},
 	}
 	for name, tt := range tests {
@@ -286,6 +309,63 @@ func TestRun_refuses(t *testing.T) {
 				t.Error("it opened the buffer")
 			}
 		})
+	}
+}
+
+// Whoever pipes the events into a program that ends is told, with an error, and the events stay.
+func TestRun_nobodyReads(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "shop.yaml", lazadaYAML)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close() //nolint:errcheck // Nothing was written.
+	r := startRunTo(t, writer, "--target", "print", "--data-dir", "data")
+	if err := r.send(t); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-r.done:
+		r.done <- err
+		if !errors.Is(err, errNobodyReads) || exitCode(err) != 1 {
+			t.Errorf("it ended with %v, want %v and exit code 1", err, errNobodyReads)
+		}
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	again := startRun(t, "--target", "print", "--data-dir", "data")
+	again.stdout.waitFor(t, "the event that was not printed", lines(1))
+}
+
+func TestExplainStart(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want string
+	}{
+		"a port":         {fmt.Errorf("listen: %w", syscall.EADDRINUSE), "--listen and --admin"},
+		"a directory":    {fmt.Errorf("open the buffer: %w", syscall.EAGAIN), "--data-dir"},
+		"something else": {errors.New("no"), "no"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := explainStart(tt.err); !errors.Is(got, tt.err) || !strings.Contains(got.Error(), tt.want) {
+				t.Errorf("got %v, want the error and %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for address, want := range map[string]string{
+		"[::]:8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "10.0.0.7:80": "10.0.0.7:80",
+	} {
+		if got := reachable(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
+		}
 	}
 }
 

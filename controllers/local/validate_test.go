@@ -14,6 +14,27 @@ type refusal struct {
 	want []string
 }
 
+// moreMayFollow is the last line where the rules were not evaluated, see TestLoad_moreMayFollow.
+const moreMayFollow = "\nmore may follow once these are mended"
+
+func TestLoad_moreMayFollow(t *testing.T) {
+	tests := map[string]struct {
+		edit []string
+		want bool
+	}{
+		"the rules could not be evaluated": {edit: []string{"type: Lazada", "type: lazada"}, want: true},
+		"a rule is broken":                 {edit: []string{`"100132"`, `"100-132"`}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := loadText(t, strings.Replace(lazadaYAML, tt.edit[0], tt.edit[1], 1))
+			if err == nil || strings.HasSuffix(err.Error(), moreMayFollow) != tt.want {
+				t.Errorf("got %v; want that more may follow: %t", err, tt.want)
+			}
+		})
+	}
+}
+
 func checkRefusals(t *testing.T, good string, tests map[string]refusal) {
 	t.Helper()
 	for name, tt := range tests {
@@ -28,7 +49,8 @@ func checkRefusals(t *testing.T, good string, tests map[string]refusal) {
 			_, err := loadText(t, text)
 			var got []string
 			if err != nil {
-				for line := range strings.SplitSeq(err.Error(), "\n") {
+				problems := strings.TrimSuffix(err.Error(), moreMayFollow)
+				for line := range strings.SplitSeq(problems, "\n") {
 					for _, prefix := range []string{"WebhookEndpoint shop/lazada-im: ", "WebhookEndpoint shop/tencent-im: "} {
 						line = strings.TrimPrefix(line, "shop.yaml: document 1: "+prefix)
 					}
@@ -394,6 +416,10 @@ func TestLoad_tencent(t *testing.T) {
 		}},
 		"a command without group": {edit: source("tokenRefs: [{name: tencent-im, key: token}]\n      commands: [CallbackAfterSendMsg]"), want: []string{
 			"spec.source.tencentIM.commands[0]: write a command with its group, such as C2C.CallbackAfterSendMsg",
+		}},
+		"a mapped address that is not link-local": {edit: url("http://[::ffff:127.0.0.1]:18091/x")},
+		"a mapped link-local address in hex": {edit: url("http://[0:0:0:0:0:FFFF:a9fe:a9fe]/"), want: []string{
+			"spec.target.url: write the address of your service: link-local addresses (169.254.0.0/16, fe80::/10) are never delivered to",
 		}},
 		"a URL without scheme": {edit: url("chat.example.com/events"), want: []string{
 			"spec.target.url: write a full http or https address, such as https://chat.example.com/events",
