@@ -1,8 +1,7 @@
 package app
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"os"
 	"runtime/debug"
 )
@@ -16,10 +15,10 @@ const (
 )
 
 // SetUpProcess sets what a receiver's process has only one of: how it trades memory for speed (GOGC and GOMEMLIMIT, where they are set, have the
-// last word), and the standard library's logger, which is silenced. net/http writes to it what targets send unasked, which can be the
-// credentials that were sent to them. Call it once, first.
+// last word), and the default logger, which is silenced. net/http writes to it what targets send unasked, which can be the credentials that
+// were sent to them. What the receiver itself has to say goes to Options.Log. Call it once, first.
 func SetUpProcess() {
-	log.SetOutput(io.Discard)
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // that of package log, too
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -1,17 +1,17 @@
 package app
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"testing"
 )
 
-// TestSetUpProcess checks that what net/http says of targets goes nowhere: it quotes them, and they may quote the credentials they were sent.
+// TestSetUpProcess checks that what net/http says of targets goes nowhere: it quotes them, and they may quote the credentials that they were
+// sent. It speaks through package log, which slog.SetDefault takes along.
 func TestSetUpProcess(t *testing.T) {
-	before := log.Writer()
-	t.Cleanup(func() { log.SetOutput(before) })
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
 	SetUpProcess()
-	if log.Writer() != io.Discard {
-		t.Error("the standard logger still writes")
+	if slog.Default().Enabled(t.Context(), slog.LevelError) {
+		t.Error("the default logger still writes")
 	}
 }
