@@ -26,7 +26,8 @@ type Options struct {
 	MaxBody int64
 	// RequestTimeout bounds the time a request takes to arrive, head and body. Default: 5 s, longer than either platform waits for its answer.
 	RequestTimeout time.Duration
-	// MaxRequests and MaxBytes bound the callbacks under way at once and the memory of their bodies. Defaults: 1024 and 64 MiB.
+	// MaxRequests and MaxBytes bound the callbacks under way at once and the memory of their bodies. Defaults: 4096, because a
+	// stranger takes a place without sending a body, for as long as RequestTimeout, and 64 MiB.
 	MaxRequests, MaxBytes int64
 	// Metrics, nil: not measured.
 	Metrics *Metrics
@@ -56,7 +57,7 @@ func NewHandler(o Options) *Handler {
 	h := &Handler{
 		maxBody:        cmp.Or(o.MaxBody, 1<<20),
 		requestTimeout: cmp.Or(o.RequestTimeout, 5*time.Second),
-		room:           room{maxRequests: cmp.Or(o.MaxRequests, 1024), maxBytes: cmp.Or(o.MaxBytes, 64<<20)},
+		room:           room{maxRequests: cmp.Or(o.MaxRequests, 4096), maxBytes: cmp.Or(o.MaxBytes, 64<<20)},
 		metrics:        o.Metrics,
 		log:            o.Log,
 		now:            o.Now,
