@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	// gatherRounds is how often the committer lets others run while the group still grows. On a fast disk a sync is shorter than it takes the
 	// woken callers to come back; without this, groups stay at a handful of events.
 	gatherRounds = 8
+	// largestKept and mostKept bound the memory of requests that are kept to be used again: bytes of records, and events.
+	largestKept = 64 << 10
+	mostKept    = 16
 )
 
 // request is one call of Append.
@@ -50,6 +54,7 @@ type appender struct {
 	waiting []*request
 	failed  error // sticky: a sync that failed leaves nothing to trust
 
+	unused  sync.Pool // of *request
 	wake    chan struct{}
 	quit    chan struct{}
 	running sync.WaitGroup
@@ -93,22 +98,36 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 	if len(events) == 0 {
 		return buffer.Appended{}, nil
 	}
-	r := &request{queue: q, items: make([]item, len(events)), done: make(chan struct{})}
-	for i := range events {
-		e := &events[i]
-		// One allocation: the fixed parts and the varints take less than 128 bytes.
-		record := make([]byte, 0, 128+len(e.Type)+len(e.Source)+len(e.Subject)+len(e.ContentType)+32*len(e.Extensions)+len(e.Body))
-		r.items[i] = item{id: e.ID, record: appendRecord(record, e)}
-		r.bytes += len(r.items[i].record)
+	a := q.b.appender
+	r, ok := a.unused.Get().(*request)
+	if !ok {
+		r = &request{done: make(chan struct{}, 1)}
 	}
-	if err := q.b.appender.enqueue(r); err != nil {
+	r.encode(q, events)
+	if err := a.enqueue(r); err != nil {
 		return buffer.Appended{}, err
 	}
 	select {
 	case <-r.done:
-		return r.appended, r.err
+		appended, err := r.appended, r.err
+		if r.bytes <= largestKept && len(r.items) <= mostKept {
+			a.unused.Put(r)
+		}
+		return appended, err
 	case <-ctx.Done():
+		// The committer has the request still: it is not used again.
 		return buffer.Appended{}, fmt.Errorf("wait for the disk: %w", context.Cause(ctx))
+	}
+}
+
+// encode makes a request, new or used before, one of these events.
+func (r *request) encode(q *queue, events []event.Event) {
+	r.queue, r.bytes = q, 0
+	r.items = slices.Grow(r.items[:0], len(events))[:len(events)]
+	for i := range events {
+		it := &r.items[i]
+		it.id, it.record = events[i].ID, appendRecord(it.record[:0], &events[i])
+		r.bytes += len(it.record)
 	}
 }
 
@@ -199,7 +218,7 @@ func (a *appender) commit(requests []*request) {
 			r.appended = buffer.Appended{}
 		}
 		r.announce()
-		close(r.done)
+		r.done <- struct{}{} // from here on it is its caller's
 	}
 }
 
