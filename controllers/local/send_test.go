@@ -299,6 +299,44 @@ func TestSend_waitsForAProxyWithoutReceiver(t *testing.T) {
 	}
 }
 
+// --report - leaves standard output to the lines of JSON.
+func TestSend_reportToStandardOutput(t *testing.T) {
+	s := newServer(t, mustLoad(t, lazadaYAML), takeAll)
+	out, err := runSend(t, lazadaYAML, "--url", s.URL, "--count", "3", "--report", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out, "\n"); n != 3 {
+		t.Errorf("got %d lines, want 3:\n%s", n, out)
+	}
+	for line := range strings.Lines(out) {
+		var l reportLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil || !l.OK {
+			t.Errorf("got the line %s(%v), want a callback that is accepted", line, err)
+		}
+	}
+}
+
+// Whoever sends one body many times is told that it is one event.
+func TestSend_repeats(t *testing.T) {
+	const note = "all of them are one event and its repeats"
+	for name, tt := range map[string]struct {
+		args []string
+		want bool
+	}{
+		"a body of one's own":  {args: []string{"--data", `{"message_type":19}`}, want: true},
+		"a sample that counts": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, mustLoad(t, lazadaYAML), takeAll)
+			out, err := runSend(t, lazadaYAML, append(tt.args, "--url", s.URL, "--count", "2")...)
+			if err != nil || strings.Contains(out, note) != tt.want {
+				t.Errorf("got %v and\n%s\nwant the note: %t", err, out, tt.want)
+			}
+		})
+	}
+}
+
 func TestSend_report(t *testing.T) {
 	s := newServer(t, mustLoad(t, lazadaYAML), takeAll)
 	file := filepath.Join(t.TempDir(), "report.jsonl")
