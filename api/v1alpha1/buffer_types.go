@@ -7,11 +7,16 @@ import (
 
 // BufferType names a kind of buffer.
 //
-// +kubebuilder:validation:Enum=Disk
+// +kubebuilder:validation:Enum=Disk;None
 type BufferType string
 
-// BufferDisk keeps events in a store on the replica's own disk.
-const BufferDisk BufferType = "Disk"
+// The kinds of buffers.
+const (
+	// BufferDisk keeps events in a store on the replica's own disk.
+	BufferDisk BufferType = "Disk"
+	// BufferNone keeps nothing: the platform is answered when the target has taken the event.
+	BufferNone BufferType = "None"
+)
 
 // DefaultDiskSize is the size of a Disk buffer that says nothing about it.
 const DefaultDiskSize = "10Gi"
@@ -19,15 +24,26 @@ const DefaultDiskSize = "10Gi"
 // Buffer says how events are kept. A callback is answered only when its events are safe in the buffer: a crash or power failure at
 // any instant loses no event that the platform was told is stored.
 //
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.type) || (has(self.type) && self.type == oldSelf.type)`,message="buffer.type can't be changed, because stored events would be left behind: write the old type back, and make another WebhookEndpoint with the new one"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.storageClassName) || (has(self.disk) && has(self.disk.storageClassName) && self.disk.storageClassName == oldSelf.disk.storageClassName)`,message="buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.size) || (has(self.disk) && has(self.disk.size) && isQuantity(string(self.disk.size)) && isQuantity(string(oldSelf.disk.size)) && quantity(string(self.disk.size)).compareTo(quantity(string(oldSelf.disk.size))) >= 0)`,message="buffer.disk.size can grow, but not shrink, because volumes can't: write the old size back, or a larger one"
 // +kubebuilder:validation:XValidation:rule=`!has(self.disk) || !has(self.type) || self.type == 'Disk'`,message="disk is set, but type is not Disk: write type: Disk, or remove disk"
 type Buffer struct {
-	// type is Disk (default): an embedded store on each replica's own disk, which needs nothing else in the cluster. Its order and
-	// de-duplication reach as far as one replica.
+	// type is Disk or None. Default: Disk, unless the cluster's administrator chose another one with --default-buffer. It can't be
+	// changed later.
+	//
+	// Disk: an embedded store on each replica's own volume, which needs nothing else in the cluster. Its order and de-duplication
+	// reach as far as one replica.
+	//
+	// None: nothing is stored. Each callback is sent to the target while the platform waits, once, and answered with success when the
+	// target has taken it; if it does not within the platform's time limit, the platform is told of a failure (503), and repeats the
+	// callback or not: Lazada does, Tencent by default does not. There is no order, de-duplication, retry or dead letter, and
+	// delivery.suspend refuses all callbacks. It is for targets that store durably themselves.
 	// +optional
-	// +kubebuilder:default=Disk
 	Type BufferType `json:"type,omitempty"`
 
-	// disk says how much a Disk buffer may hold. Default: as if it were there with its own defaults. Leave it out with any other type.
+	// disk says how much a Disk buffer may hold, and where. Default: as if it were there with its own defaults. Leave it out with
+	// any other type.
 	// +optional
 	Disk *DiskBuffer `json:"disk,omitempty"`
 
@@ -59,11 +75,43 @@ type Buffer struct {
 type DiskBuffer struct {
 	// size is the disk space for each replica. Default 10Gi; at least 128Mi. About four fifths of it hold events: a tenth is left to the
 	// file system, and a tenth is what the store needs to make room again. When it is full, callbacks are refused with 503, and
-	// deliveries go on and make room. A change counts from the receiver's next start.
+	// deliveries go on and make room.
+	//
+	// It can grow later, if the volumes' StorageClass allows it (allowVolumeExpansion), else the condition WorkloadReady says that it
+	// does not; it can't shrink. Receivers are restarted one after another to use the new room.
 	//
 	// With `hookbay run` all endpoints share one store, which may take the sum of their sizes.
 	// +optional
 	// +kubebuilder:default="10Gi"
 	// +kubebuilder:validation:XValidation:rule=`isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('128Mi')) >= 0`,message="write an amount of disk space of at least 128Mi, such as 10Gi"
 	Size *resource.Quantity `json:"size,omitempty"`
+
+	// storageClassName names the StorageClass of the volumes. Default: the cluster's default class. Choose one whose volumes can be attached
+	// to another node, so that the events of a lost node are delivered by another; and fast ones, as every answer waits for a sync.
+	// It can't be changed later. `hookbay run` ignores it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// whenDeleted says what happens to the volumes, with all events that are stored, when the WebhookEndpoint is deleted, and to
+	// the volume of a replica that was scaled in. Retain (default) keeps them: delete the claims yourself when you need them no
+	// longer; an endpoint of the same name takes them over and delivers what is undelivered. Delete deletes them: undelivered events
+	// are lost when the endpoint is deleted. (Scaling in waits for them in either case.) `hookbay run` ignores it.
+	// +optional
+	// +kubebuilder:default=Retain
+	WhenDeleted WhenDeleted `json:"whenDeleted,omitempty"`
 }
+
+// WhenDeleted says what happens to volumes that are no longer needed.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type WhenDeleted string
+
+// What can happen to volumes.
+const (
+	// WhenDeletedRetain keeps them.
+	WhenDeletedRetain WhenDeleted = "Retain"
+	// WhenDeletedDelete deletes them.
+	WhenDeletedDelete WhenDeleted = "Delete"
+)

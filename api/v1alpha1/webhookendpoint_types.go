@@ -12,8 +12,16 @@ import (
 // subject in order.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.receiver.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:resource:scope=Namespaced,path=webhookendpoints,singular=webhookendpoint,shortName=whe,categories=hookbay
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=".spec.source.type",description="Platform that calls back."
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=".status.url",description="What to enter in the platform's console."
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=".status.conditions[?(@.type=='Ready')].status",description="Whether callbacks are taken as spec says."
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=".status.conditions[?(@.type=='Ready')].reason",description="Why it is ready or not."
+// +kubebuilder:printcolumn:name="Backlog",type=integer,JSONPath=".status.traffic.backlog",description="Events that wait for delivery."
+// +kubebuilder:printcolumn:name="Dead",type=integer,JSONPath=".status.traffic.deadLettered",description="Dead letters that are kept."
+// +kubebuilder:printcolumn:name="Last",type=date,JSONPath=".status.traffic.lastAcceptedTime",description="When the last callback was accepted."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 // +kubebuilder:validation:XValidation:rule=`!has(self.metadata.name) || self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$')`,message="metadata.name must be 1 to 52 lower-case letters, digits and hyphens, and begin with a letter: the names of pods and Services are made from it"
 type WebhookEndpoint struct {
@@ -23,9 +31,15 @@ type WebhookEndpoint struct {
 	// spec is what you want: a source and a target, at least.
 	// +required
 	Spec WebhookEndpointSpec `json:"spec"`
+
+	// status is what was observed. The controller writes it.
+	// +optional
+	Status WebhookEndpointStatus `json:"status,omitzero"`
 }
 
 // WebhookEndpointSpec is what you want of an endpoint. Only source and target are required.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.receiver.autoscaling) || (has(self.buffer.type) && self.buffer.type != 'Disk')`,message="receiver.autoscaling needs receivers without volumes: write buffer.type: None, or set receiver.replicas instead of autoscaling",fieldPath=".receiver.autoscaling"
 type WebhookEndpointSpec struct {
 	// source says which platform calls back, and holds the names of the Secrets that prove it.
 	// +required
@@ -48,6 +62,63 @@ type WebhookEndpointSpec struct {
 	// exposure says under which host and path the platform reaches the endpoint.
 	// +optional
 	Exposure Exposure `json:"exposure,omitzero"`
+
+	// receiver says how the receivers run in the cluster: how many, where, with which resources. `hookbay run` ignores it.
+	// +optional
+	// +kubebuilder:default={}
+	Receiver Receiver `json:"receiver,omitzero"`
+}
+
+// WebhookEndpointStatus is what was observed of an endpoint.
+type WebhookEndpointStatus struct {
+	// observedGeneration is the metadata.generation that the conditions are about.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// url is what to enter in the platform's console. Without exposure.ingress and exposure.httpRoute it is the Service's address, which
+	// is good only inside the cluster, unless exposure.host says what is in front of it.
+	// +optional
+	URL string `json:"url,omitempty"`
+
+	// replicas is how many receivers there are that take callbacks, ready or not.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// selector finds the pods of the receivers, as kubectl get pods -l takes it.
+	// +optional
+	Selector string `json:"selector,omitempty"`
+
+	// conditions: Ready, CredentialsReady, WorkloadReady, Exposed, Programmed, Delivering, and Stalled while it is true. Ready is True
+	// when all but the last two are.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// traffic sums up what the receivers measured, some 30 seconds ago at most.
+	// +optional
+	Traffic *Traffic `json:"traffic,omitempty"`
+}
+
+// Traffic sums up what an endpoint's receivers measured. A receiver that can't be asked is not in it.
+type Traffic struct {
+	// lastAcceptedTime is when the last callback was answered with success since the receivers started, or earlier.
+	// +optional
+	LastAcceptedTime *metav1.Time `json:"lastAcceptedTime,omitempty"`
+
+	// lastRejectedTime is when the last callback was refused, with any reason.
+	// +optional
+	LastRejectedTime *metav1.Time `json:"lastRejectedTime,omitempty"`
+
+	// backlog counts the events that wait for delivery.
+	// +optional
+	Backlog int64 `json:"backlog"`
+
+	// deadLettered counts the dead letters that are kept.
+	// +optional
+	DeadLettered int64 `json:"deadLettered"`
 }
 
 // WebhookEndpointList is a list of WebhookEndpoints.
