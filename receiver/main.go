@@ -44,6 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&files.Config, "config", "/etc/hookbay/config.json", "the configuration `file`")
 	flags.StringVar(&files.SecretsDir, "secrets-dir", "/etc/hookbay/secrets", "the `directory` of the files that the configuration names")
+	flags.StringVar(&files.Revision, "revision-file", "/etc/hookbay/revision", "the `file` with the revision to show at /configz; it may be missing")
 	flags.StringVar(&o.Listen, "listen", ":8080", "the `address` for callbacks")
 	flags.StringVar(&o.Admin, "admin", ":9090", "the `address` for health, metrics and the live configuration")
 	flags.StringVar(&o.DataDir, "data-dir", "/var/lib/hookbay", "the `directory` that events are stored in")

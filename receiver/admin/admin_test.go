@@ -45,6 +45,7 @@ func TestHandler(t *testing.T) {
 		},
 		"a configuration": {path: "/configz", wantStatus: 200, wantType: "application/json", want: `{
   "digest": "abc",
+  "revision": "42",
   "loadedAt": "2026-03-01T12:00:00Z",
   "endpoints": [
     {
@@ -73,7 +74,7 @@ func TestHandler(t *testing.T) {
 			h := NewHandler(Options{
 				Ready: func() error { return tt.ready },
 				Config: func() Config {
-					return Config{Digest: "abc", LoadedAt: at, Endpoints: []Endpoint{shown}, Refused: tt.refused}
+					return Config{Digest: "abc", Revision: "42", LoadedAt: at, Endpoints: []Endpoint{shown}, Refused: tt.refused}
 				},
 				Metrics: reg, Log: slog.New(slog.DiscardHandler),
 			})

@@ -12,6 +12,8 @@ import (
 type Config struct {
 	// Digest is that of config.Config.
 	Digest string `json:"digest"`
+	// Revision is that of config.Snapshot; empty if there is none.
+	Revision string `json:"revision"`
 	// LoadedAt is when it went live.
 	LoadedAt time.Time `json:"loadedAt"`
 	// Endpoints are those that are served.

@@ -92,7 +92,7 @@ func (r *reloader) look() {
 		return
 	}
 	if reflect.DeepEqual(r.current.Config, snap.Config) && maps.Equal(r.current.Secrets, snap.Secrets) {
-		r.recovered()
+		r.recovered(snap.Revision)
 		return
 	}
 	built, err := r.endpoints.build(&snap)
@@ -107,7 +107,9 @@ func (r *reloader) look() {
 
 // accepted makes the current configuration the one that is shown.
 func (r *reloader) accepted() {
-	page := admin.Config{Digest: r.current.Config.Digest(), LoadedAt: r.o.Now(), Endpoints: []admin.Endpoint{}}
+	page := admin.Config{
+		Digest: r.current.Config.Digest(), Revision: r.current.Revision, LoadedAt: r.o.Now(), Endpoints: []admin.Endpoint{},
+	}
 	for i := range r.current.Config.Endpoints {
 		page.Endpoints = append(page.Endpoints, admin.EndpointOf(&r.current.Config.Endpoints[i]))
 	}
@@ -132,10 +134,14 @@ func (r *reloader) refuse(err error) {
 	r.o.Log.Error("Configuration is refused, the one before stays live", "error", err)
 }
 
-// recovered takes note that the configuration is again what is live.
-func (r *reloader) recovered() {
+// recovered takes note that the configuration is still, or again, what is live. Its revision may be another one nevertheless.
+func (r *reloader) recovered(revision string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.page.Revision != revision {
+		r.page.Revision = revision
+		r.o.Log.Debug("Configuration has a new revision", "revision", revision)
+	}
 	if r.page.Refused != nil {
 		r.page.Refused = nil
 		r.good.Set(1)

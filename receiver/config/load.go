@@ -8,6 +8,8 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // MaxSecretBytes bounds a secret file: a Secret of Kubernetes holds at most 1 MiB.
@@ -17,13 +19,19 @@ const MaxSecretBytes = 1 << 20
 // always agrees with the second.
 const loadTries = 5
 
-// Files is a configuration on disk: the document, and the directory that the files it names lie below.
+// MaxRevisionBytes bounds a revision.
+const MaxRevisionBytes = 256
+
+// Files is a configuration on disk: the document, the directory that the files it names lie below, and the file with its revision, which
+// may be missing.
 type Files struct {
 	Config     string
 	SecretsDir string
+	// Revision is a file with one line of at most MaxRevisionBytes. Empty: none is read.
+	Revision string
 }
 
-// Load reads the configuration and exactly the secret files that it names.
+// Load reads the configuration, exactly the secret files that it names, and the revision.
 //
 // The kubelet updates a volume by writing a new directory and renaming a symbolic link to it, so a reader that opens one file
 // before and another after the rename sees half of each. Load therefore reads everything twice and takes it only if both readings agree.
@@ -53,7 +61,7 @@ type reading struct {
 }
 
 func (r *reading) equal(other *reading) bool {
-	return r.document == other.document && maps.Equal(r.Secrets, other.Secrets)
+	return r.document == other.document && r.Revision == other.Revision && maps.Equal(r.Secrets, other.Secrets)
 }
 
 func (f Files) read() (reading, error) {
@@ -69,7 +77,41 @@ func (f Files) read() (reading, error) {
 	if err != nil {
 		return reading{}, err
 	}
-	return reading{document: document, Snapshot: Snapshot{Config: c, Secrets: secrets}}, nil
+	revision, err := f.readRevision()
+	if err != nil {
+		return reading{}, err
+	}
+	return reading{document: document, Snapshot: Snapshot{Config: c, Secrets: secrets, Revision: revision}}, nil
+}
+
+// readRevision returns an empty revision if there is no file: whoever gives the files need not number them.
+func (f Files) readRevision() (string, error) {
+	if f.Revision == "" {
+		return "", nil
+	}
+	info, err := os.Stat(f.Revision)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read revision: %w", err)
+	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
+		return "", fmt.Errorf("revision file %s is not a file: write the revision into one, or remove it", f.Revision)
+	}
+	file, err := os.Open(f.Revision)
+	if errors.Is(err, fs.ErrNotExist) { // since a moment ago
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read revision: %w", err)
+	}
+	defer file.Close()                                 //nolint:errcheck // Nothing was written.
+	line, err := readBounded(file, MaxRevisionBytes+2) // with its line break
+	line = trimLineBreak(line)
+	if err != nil || len(line) > MaxRevisionBytes || !utf8.ValidString(line) || strings.ContainsFunc(line, unicode.IsControl) {
+		return "", fmt.Errorf("revision file %s: write one line of at most %d bytes", f.Revision, MaxRevisionBytes)
+	}
+	return line, nil
 }
 
 func (f Files) readDocument() (string, error) {

@@ -86,15 +86,15 @@ func TestFiles_Load(t *testing.T) {
 func TestFiles_Load_neverMixesTwoGenerations(t *testing.T) {
 	names := []string{"one", "two", "three", "four"}
 	generation := func(n int) map[string]string {
-		files := make(map[string]string)
+		document := strings.Replace(naming(names...), `"name": "a"`, fmt.Sprintf(`"name": "a", "generation": %d`, n), 1)
+		files := map[string]string{"config.json": document, "revision": fmt.Sprint(n)}
 		for _, name := range names {
 			files[name] = fmt.Sprint(n)
 		}
 		return files
 	}
-	c := newVolume(t, map[string]string{"config.json": naming(names...)})
 	s := newVolume(t, generation(0))
-	f := Files{Config: filepath.Join(c.dir, "config.json"), SecretsDir: s.dir}
+	f := Files{Config: filepath.Join(s.dir, "config.json"), SecretsDir: s.dir, Revision: filepath.Join(s.dir, "revision")}
 
 	done := make(chan struct{})
 	go func() {
@@ -116,8 +116,9 @@ func TestFiles_Load_neverMixesTwoGenerations(t *testing.T) {
 			continue // The files were unsteady; the next poll comes.
 		}
 		loaded++
-		if values := slices.Compact(slices.Sorted(maps.Values(got.Secrets))); len(values) != 1 {
-			t.Fatalf("one reading holds secrets of the generations %v", values)
+		values := slices.Compact(slices.Sorted(maps.Values(got.Secrets)))
+		if document := fmt.Sprint(got.Config.Endpoints[0].Generation); len(values) != 1 || values[0] != got.Revision || document != got.Revision {
+			t.Fatalf("one reading holds secrets of the generations %v, the document of %s and the revision of %s", values, document, got.Revision)
 		}
 	}
 	if loaded == 0 {
@@ -177,5 +178,50 @@ func TestSecrets_neverPrint(t *testing.T) {
 		if out := fmt.Sprintf(verb, s); strings.Contains(out, "hunter2") {
 			t.Errorf("%s prints %s", verb, out)
 		}
+	}
+}
+
+func TestFiles_Load_revision(t *testing.T) {
+	longest := strings.Repeat("r", MaxRevisionBytes)
+	tests := map[string]struct {
+		content       *string
+		want, wantErr string
+	}{
+		"one line":                     {content: new("7-abc"), want: "7-abc"},
+		"a trailing line break":        {content: new("7-abc\r\n"), want: "7-abc"},
+		"the longest":                  {content: new(longest), want: longest},
+		"the longest and a line break": {content: new(longest + "\n"), want: longest},
+		"an empty file":                {content: new(""), want: ""},
+		"no file":                      {want: ""},
+		"too long":                     {content: new(longest + "r"), wantErr: "write one line of at most 256 bytes"},
+		"far too long":                 {content: new(strings.Repeat("r", 1<<20)), wantErr: "write one line of at most 256 bytes"},
+		"two lines":                    {content: new("a\nb"), wantErr: "write one line of at most 256 bytes"},
+		"bytes that are no text":       {content: new("\xff"), wantErr: "write one line of at most 256 bytes"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"config.json": `{"endpoints": []}`}
+			if tt.content != nil {
+				files["revision"] = *tt.content
+			}
+			v := newVolume(t, files)
+			got, err := Files{Config: filepath.Join(v.dir, "config.json"), Revision: filepath.Join(v.dir, "revision")}.Load()
+			if (err == nil) != (tt.wantErr == "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("error is %v, want %q", err, tt.wantErr)
+			}
+			if got.Revision != tt.want {
+				t.Errorf("revision is %q, want %q", got.Revision, tt.want)
+			}
+		})
+	}
+
+	v := newVolume(t, map[string]string{"config.json": `{"endpoints": []}`})
+	f := Files{Config: filepath.Join(v.dir, "config.json")}
+	if got, err := f.Load(); err != nil || got.Revision != "" {
+		t.Errorf("without a name of the file the revision is %q, error %v", got.Revision, err)
+	}
+	f.Revision = v.dir
+	if _, err := f.Load(); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("error for a folder is %v, want one that says so", err)
 	}
 }

@@ -46,4 +46,7 @@ func (s Secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
 type Snapshot struct {
 	Config  Config
 	Secrets Secrets
+	// Revision is what whoever wrote the files calls this state of them; empty if they call it nothing. The receiver shows it and gives
+	// no other meaning to it: by it the control plane knows that also a change of a Secret alone has arrived.
+	Revision string
 }
