@@ -45,9 +45,14 @@ run: build ## Serve the sample endpoints, send each a signed callback, print wha
 ##@ Develop
 
 .PHONY: test
-test: ## Run all tests but the end-to-end ones.
+test: ## Run all tests but the end-to-end ones, some against a real API server (see envtest).
 	@race=$(RACE); packages=$$($(GO) list ./... | grep -v '/hack/e2e') && \
+	  KUBEBUILDER_ASSETS=$$(GO='$(GO)' sh hack/envtest/assets.sh) && export KUBEBUILDER_ASSETS && \
 	  set -x && $(GO) test $$race $$packages
+
+.PHONY: envtest
+envtest: ## Get the API server that tests run against: KUBEBUILDER_ASSETS, a download, or built once from Go modules.
+	@GO='$(GO)' sh hack/envtest/assets.sh
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests: the real programs, killed, starved and reconfigured. E2E_FLAGS=.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks what a compiler does not: formatting, both go.mod files, and that what make generate wrote is what is committed.
+# Checks what a compiler does not: formatting, the go.mod files, and that what make generate wrote is what is committed.
 set -eu
 go=${GO:-go}
 status=0
@@ -10,7 +10,7 @@ if [ -n "$unformatted" ]; then
 	status=1
 fi
 
-for dir in . hack/tools; do
+for dir in . hack/tools hack/envtest; do
 	if ! (cd "$dir" && $go mod tidy -diff); then
 		echo "$dir/go.mod is not tidy; run: cd $dir && go mod tidy"
 		status=1
