@@ -1,0 +1,157 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
+)
+
+// reconcileExposure makes what leads callbacks from outside to the Service: an Ingress, an HTTPRoute, both or neither.
+func (r *Reconciler) reconcileExposure(ctx context.Context, round *round) error {
+	older, err := r.olderWithAddress(ctx, round.endpoint)
+	if err != nil {
+		return err
+	}
+	if older != "" {
+		return stall(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonAddressTaken,
+			"%s is older and has the same host and path, %s%s: choose another exposure.path or exposure.host, or delete %s",
+			older, round.endpoint.Spec.Exposure.Host, manifests.EndpointPath(round.endpoint), older)
+	}
+	return errors.Join(r.reconcileIngress(ctx, round), r.reconcileRoute(ctx, round))
+}
+
+// olderWithAddress names the oldest endpoint that has the same host and path, if it is not this one. Where creation times are the same, the
+// first by name counts as the oldest.
+func (r *Reconciler) olderWithAddress(ctx context.Context, e *hookbayv1alpha1.WebhookEndpoint) (string, error) {
+	if e.Spec.Exposure.Host == "" {
+		return "", nil
+	}
+	var same hookbayv1alpha1.WebhookEndpointList
+	if err := r.Client.List(ctx, &same, client.MatchingFields{indexAddress: address(e)}); err != nil {
+		return "", fmt.Errorf("list endpoints with the same host and path: %w", err)
+	}
+	rivals := slices.DeleteFunc(same.Items, func(o hookbayv1alpha1.WebhookEndpoint) bool { return !o.DeletionTimestamp.IsZero() })
+	if len(rivals) == 0 {
+		return "", nil
+	}
+	oldest := slices.MinFunc(rivals, func(a, b hookbayv1alpha1.WebhookEndpoint) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name))
+	})
+	if oldest.UID == e.UID {
+		return "", nil
+	}
+	return oldest.Namespace + "/" + oldest.Name, nil
+}
+
+func (r *Reconciler) reconcileIngress(ctx context.Context, round *round) error {
+	wanted := manifests.Ingress(round.endpoint)
+	if wanted == nil {
+		return nil
+	}
+	live, err := r.ensure(ctx, round, wanted)
+	if err != nil {
+		return forExposure(err)
+	}
+	ingress, ok := live.(*networkingv1.Ingress)
+	if !ok {
+		return nil // a frozen round
+	}
+	round.ingress = ingress
+	if len(ingress.Status.LoadBalancer.Ingress) > 0 {
+		return nil
+	}
+	class := "the cluster's default class"
+	if name := ingress.Spec.IngressClassName; name != nil {
+		class = "class " + *name
+	}
+	return wait(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonIngressNotAdmitted,
+		"no Ingress controller has published an address for Ingress %s/%s (%s): check that the class exists and that its controller runs "+
+			"and publishes addresses (kubectl get ingressclass; kubectl describe ingress -n %s %s)",
+		ingress.Namespace, ingress.Name, class, ingress.Namespace, ingress.Name)
+}
+
+func (r *Reconciler) reconcileRoute(ctx context.Context, round *round) error {
+	wanted := manifests.HTTPRoute(round.endpoint)
+	if wanted == nil {
+		return nil
+	}
+	known, err := r.routes.known()
+	if err != nil {
+		return err
+	}
+	if !known {
+		return wait(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonGatewayAPIMissing,
+			"exposure.httpRoute is set, but the cluster has no HTTPRoute of gateway.networking.k8s.io/v1: install the Gateway API, or use exposure.ingress")
+	}
+	live, err := r.ensure(ctx, round, wanted)
+	if err != nil {
+		return forExposure(err)
+	}
+	route, ok := live.(*gatewayv1.HTTPRoute)
+	if !ok {
+		return nil // a frozen round
+	}
+	round.route = route
+	for _, ref := range route.Spec.ParentRefs {
+		if why := notAccepted(route, ref); why != "" {
+			return wait(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonRouteNotAccepted, "HTTPRoute %s/%s: Gateway %s %s",
+				route.Namespace, route.Name, gatewayName(route, ref), why)
+		}
+	}
+	return nil
+}
+
+// notAccepted says why a route is not served by one of its parents, "" if it is.
+func notAccepted(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) string {
+	for i := range route.Status.Parents {
+		parent := &route.Status.Parents[i]
+		if gatewayName(route, parent.ParentRef) != gatewayName(route, ref) {
+			continue
+		}
+		for _, condition := range []gatewayv1.RouteConditionType{gatewayv1.RouteConditionAccepted, gatewayv1.RouteConditionResolvedRefs} {
+			c := meta.FindStatusCondition(parent.Conditions, string(condition))
+			switch {
+			case c == nil || c.ObservedGeneration < route.Generation:
+				return "has not looked at it yet: check that the Gateway exists and that its controller runs"
+			case c.Status != metav1.ConditionTrue:
+				return fmt.Sprintf("does not serve it: %s is %s (%s): %s", c.Type, c.Status, c.Reason, c.Message)
+			}
+		}
+		return ""
+	}
+	return "has not looked at it yet: check that the Gateway exists and that its controller runs"
+}
+
+// gatewayName names a parent of a route: namespace/name, and its listener where one is named.
+func gatewayName(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) string {
+	namespace := route.Namespace
+	if ref.Namespace != nil {
+		namespace = string(*ref.Namespace)
+	}
+	name := namespace + "/" + string(ref.Name)
+	if ref.SectionName != nil {
+		name += " listener " + string(*ref.SectionName)
+	}
+	return name
+}
+
+// forExposure makes a problem with an Ingress or HTTPRoute one of the condition Exposed.
+func forExposure(err error) error {
+	if p, ok := errors.AsType[*problem](err); ok {
+		p.condition = hookbayv1alpha1.ConditionExposed
+		return p
+	}
+	return err
+}

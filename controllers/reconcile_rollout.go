@@ -1,0 +1,127 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
+	"github.com/hookbay/hookbay/controllers/receivers"
+)
+
+// reconcileRollout makes the Deployments: one of all pods, or one for each replica with a volume, one after another.
+func (r *Reconciler) reconcileRollout(ctx context.Context, round *round) error {
+	if !round.disk() {
+		return r.rolloutStateless(ctx, round)
+	}
+	if round.frozen {
+		return nil
+	}
+	r.decide(ctx, round)
+	var problems []error
+	for i := range round.replicas {
+		problems = append(problems, r.carryOut(ctx, round, &round.replicas[i]))
+	}
+	return errors.Join(problems...)
+}
+
+// rolloutStateless makes the one Deployment of receivers without volumes, which Kubernetes rolls, and its autoscaler.
+func (r *Reconciler) rolloutStateless(ctx context.Context, round *round) error {
+	live, err := r.ensure(ctx, round, manifests.Deployment(round.endpoint, r.Settings))
+	if d, ok := live.(*appsv1.Deployment); ok {
+		round.deployments = []appsv1.Deployment{*d}
+	}
+	if scaler := manifests.Autoscaler(round.endpoint); scaler != nil {
+		_, scalerErr := r.ensure(ctx, round, scaler)
+		err = errors.Join(err, scalerErr)
+	}
+	return err
+}
+
+// decide asks the replicas that are too many what they still hold, and plans.
+func (r *Reconciler) decide(ctx context.Context, round *round) {
+	wanted := int(manifests.Replicas(round.endpoint))
+	states := make([]replicaState, len(round.replicas))
+	for i := range round.replicas {
+		rep := &round.replicas[i]
+		s := &states[i]
+		if rep.deployment == nil {
+			continue
+		}
+		traffic := manifests.TrafficServe
+		if i >= wanted {
+			traffic = manifests.TrafficDrain
+		}
+		template := manifests.ReplicaDeployment(round.endpoint, r.Settings, rep.number, traffic).Annotations[manifests.AnnotationTemplate]
+		s.exists = true
+		s.current = rep.deployment.Annotations[manifests.AnnotationTemplate] == template
+		s.ready = deploymentReady(rep.deployment)
+		s.serving = rep.deployment.Spec.Template.Labels[manifests.LabelTraffic] == manifests.TrafficServe
+		if rep.held = -1; i >= wanted && !s.serving {
+			s.empty, rep.held = r.empty(ctx, round, rep)
+		}
+		rep.current = s.current
+	}
+	for i, d := range plan(states, wanted) {
+		round.replicas[i].decision = d
+	}
+}
+
+// empty says whether a draining replica's volume holds nothing undelivered, and else how many events, as far as it says so (else -1).
+// A claim that was never bound has never held anything.
+func (r *Reconciler) empty(ctx context.Context, round *round, rep *replica) (bool, int64) {
+	if rep.claim == nil || rep.claim.Status.Phase == corev1.ClaimPending {
+		return true, 0
+	}
+	pod := round.podOf(rep)
+	if pod == nil || pod.Labels[manifests.LabelTraffic] != manifests.TrafficDrain {
+		return false, -1
+	}
+	answer := r.Receivers.AskAll(ctx, []receivers.Pod{podToAsk(pod)}, client.ObjectKeyFromObject(round.endpoint).String())[pod.Name]
+	if answer.Err != nil {
+		return false, -1
+	}
+	return answer.Held == 0, answer.Held
+}
+
+// carryOut does what was decided for a replica.
+func (r *Reconciler) carryOut(ctx context.Context, round *round, rep *replica) error {
+	switch rep.decision {
+	case serve, drain:
+		traffic := manifests.TrafficServe
+		if rep.decision == drain {
+			traffic = manifests.TrafficDrain
+		}
+		live, err := r.ensure(ctx, round, manifests.ReplicaDeployment(round.endpoint, r.Settings, rep.number, traffic))
+		if d, ok := live.(*appsv1.Deployment); ok {
+			rep.deployment, rep.current = d, true
+		}
+		return err
+	case hold:
+		round.want(rep.deployment)
+	case remove: // its Deployment is pruned, as nothing wants it
+		if disk := round.endpoint.Spec.Buffer.Disk; rep.claim != nil && disk != nil && disk.WhenDeleted == hookbayv1alpha1.WhenDeletedDelete {
+			if err := r.Apply.Delete(ctx, rep.claim); err != nil {
+				return fmt.Errorf("delete claim %s: %w", rep.claim.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// podOf returns the pod of a replica, nil if there is none.
+func (r *round) podOf(rep *replica) *corev1.Pod {
+	for i := range r.pods {
+		if n, ok := replicaNumber(&r.pods[i]); ok && n == rep.number {
+			return &r.pods[i]
+		}
+	}
+	return nil
+}
+
+func podToAsk(p *corev1.Pod) receivers.Pod { return receivers.Pod{Name: p.Name, IP: p.Status.PodIP} }

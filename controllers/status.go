@@ -1,0 +1,279 @@
+package controllers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
+)
+
+// finding is one condition before it is stamped.
+type finding struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+func good(reason, format string, args ...any) finding {
+	return finding{metav1.ConditionTrue, reason, fmt.Sprintf(format, args...)}
+}
+
+func bad(reason, format string, args ...any) finding {
+	return finding{metav1.ConditionFalse, reason, fmt.Sprintf(format, args...)}
+}
+
+func unknown(reason, format string, args ...any) finding {
+	return finding{metav1.ConditionUnknown, reason, fmt.Sprintf(format, args...)}
+}
+
+// status is computed from what the round saw, never from what an earlier one said, but for times that don't go back.
+func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
+	s := *r.stored.Status.DeepCopy()
+	s.ObservedGeneration = r.stored.Generation
+	s.URL = manifests.URL(r.endpoint)
+	s.Selector = labels.SelectorFromSet(manifests.Labels(r.endpoint)).String()
+	s.Replicas = r.servingPods()
+	s.Traffic = r.traffic()
+
+	ready := good(hookbayv1alpha1.ReasonReady, "callbacks are taken at %s", s.URL)
+	for _, c := range []struct {
+		kind    string
+		finding finding
+	}{
+		{hookbayv1alpha1.ConditionProgrammed, r.programmed().finding},
+		{hookbayv1alpha1.ConditionExposed, r.exposed()},
+		{hookbayv1alpha1.ConditionWorkloadReady, r.workload()},
+		{hookbayv1alpha1.ConditionCredentialsReady, r.credentials()},
+	} {
+		r.set(&s, c.kind, c.finding, now)
+		if c.finding.status != metav1.ConditionTrue {
+			ready = c.finding // the one that the others wait for comes last
+		}
+	}
+	r.set(&s, hookbayv1alpha1.ConditionReady, ready, now)
+	r.set(&s, hookbayv1alpha1.ConditionDelivering, r.delivering(), now)
+	meta.RemoveStatusCondition(&s.Conditions, hookbayv1alpha1.ConditionStalled)
+	for _, p := range r.problems {
+		if p.fate == terminal {
+			before := meta.FindStatusCondition(r.stored.Status.Conditions, hookbayv1alpha1.ConditionStalled)
+			if before != nil {
+				s.Conditions = append(s.Conditions, *before)
+			}
+			r.set(&s, hookbayv1alpha1.ConditionStalled, good(p.reason, "%s", p.message), now)
+			break
+		}
+	}
+	order(s.Conditions)
+	if s.Conditions != nil && r.problemWith(hookbayv1alpha1.ConditionExposed) != nil &&
+		r.problemWith(hookbayv1alpha1.ConditionExposed).reason == hookbayv1alpha1.ReasonAddressTaken {
+		s.URL = "" // it leads to another endpoint
+	}
+	return s
+}
+
+func (r *round) set(s *hookbayv1alpha1.WebhookEndpointStatus, kind string, f finding, now time.Time) {
+	meta.SetStatusCondition(&s.Conditions, metav1.Condition{
+		Type: kind, Status: f.status, Reason: f.reason, Message: f.message,
+		ObservedGeneration: r.stored.Generation, LastTransitionTime: metav1.NewTime(now),
+	})
+}
+
+// order sorts conditions as a reader wants them, so that a round that sees the same writes the same.
+func order(conditions []metav1.Condition) {
+	first := []string{
+		hookbayv1alpha1.ConditionReady, hookbayv1alpha1.ConditionStalled, hookbayv1alpha1.ConditionCredentialsReady,
+		hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ConditionProgrammed,
+		hookbayv1alpha1.ConditionDelivering,
+	}
+	slices.SortStableFunc(conditions, func(a, b metav1.Condition) int {
+		return cmp.Compare(slices.Index(first, a.Type), slices.Index(first, b.Type))
+	})
+}
+
+// markFailed tells of a transient error, unless the newest generation has been reached before: then what runs goes on, and the error is
+// in the log and the metrics.
+func markFailed(e *hookbayv1alpha1.WebhookEndpoint, failed error, now time.Time) {
+	if e.Status.ObservedGeneration == e.Generation {
+		return
+	}
+	meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{
+		Type: hookbayv1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: hookbayv1alpha1.ReasonReconcileFailed,
+		Message:            "the API server could not be read or written, it is tried again: " + cut(failed.Error()),
+		ObservedGeneration: e.Generation, LastTransitionTime: metav1.NewTime(now),
+	})
+}
+
+// maxText bounds texts of others in conditions, in bytes.
+const maxText = 500
+
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	for maxed := maxText; maxed > 0; maxed-- {
+		if s[maxed]&0xC0 != 0x80 { // not inside of a character
+			return s[:maxed] + "…"
+		}
+	}
+	return ""
+}
+
+func (r *round) credentials() finding {
+	if p := r.problemWith(hookbayv1alpha1.ConditionCredentialsReady); p != nil {
+		return bad(p.reason, "%s", p.message)
+	}
+	n := len(manifests.SecretRefs(r.endpoint))
+	if n == 0 {
+		return good(hookbayv1alpha1.ReasonCredentialsFound, "spec names no Secret")
+	}
+	return good(hookbayv1alpha1.ReasonCredentialsFound, "found what spec names: %s", plural(n, "credential"))
+}
+
+func (r *round) exposed() finding {
+	if p := r.problemWith(hookbayv1alpha1.ConditionExposed); p != nil {
+		return bad(p.reason, "%s", p.message)
+	}
+	e := r.endpoint
+	wantsIngress, wantsRoute := e.Spec.Exposure.Ingress != nil, e.Spec.Exposure.HTTPRoute != nil
+	switch {
+	case wantsIngress && r.ingress == nil, wantsRoute && r.route == nil:
+		return bad(hookbayv1alpha1.ReasonWaitingForCredentials, "nothing is exposed before the credentials are there")
+	case wantsIngress && wantsRoute:
+		return good(hookbayv1alpha1.ReasonIngressAdmitted, "callbacks come in through Ingress %s and HTTPRoute %s", r.ingress.Name, r.route.Name)
+	case wantsIngress:
+		return good(hookbayv1alpha1.ReasonIngressAdmitted, "callbacks come in through Ingress %s", r.ingress.Name)
+	case wantsRoute:
+		return good(hookbayv1alpha1.ReasonRouteAccepted, "callbacks come in through HTTPRoute %s", r.route.Name)
+	}
+	return good(hookbayv1alpha1.ReasonServiceOnly, "callbacks come in through Service %s.%s on port %d, and whatever you put in front of it: "+
+		"set exposure.ingress or exposure.httpRoute to have that made", manifests.Name(e), e.Namespace, manifests.ServicePort)
+}
+
+// programming is the condition Programmed, and whether to look again soon.
+type programming struct {
+	finding
+	unsettled bool
+}
+
+func (r *round) programmed() programming {
+	total := max(len(r.pods), r.wanted())
+	if r.frozen && len(r.pods) == 0 {
+		return programming{finding: unknown(hookbayv1alpha1.ReasonNoReceivers, "there is no receiver")}
+	}
+	served := 0
+	var refused, unreachable, unsettled string
+	for i := range r.pods {
+		pod := &r.pods[i]
+		answer, asked := r.asked[pod.Name]
+		switch {
+		case asked && r.serves(answer):
+			served++
+		case asked && answer.Err == nil && answer.Refused != "" && r.currentTemplate(pod):
+			refused = cmp.Or(refused, fmt.Sprintf("receiver %s refuses the configuration and goes on with the one before: %s", pod.Name, cut(answer.Refused)))
+		case !podReady(pod):
+		case !asked || answer.Err != nil:
+			unreachable = cmp.Or(unreachable, fmt.Sprintf("receiver %s can't be asked (%v): let the manager reach port %d of the pods",
+				pod.Name, answer.Err, manifests.PortAdmin))
+		default:
+			unsettled = pod.Name
+		}
+	}
+	progress := fmt.Sprintf("%d of %s %s generation %d", served, plural(total, "receiver"), verb(total, "serves", "serve"), r.stored.Generation)
+	switch {
+	case r.frozen && served < len(r.pods):
+		return programming{finding: bad(hookbayv1alpha1.ReasonProgramming, "generation %d is held back; the receivers go on with what they have",
+			r.stored.Generation)}
+	case refused != "":
+		return programming{finding: bad(hookbayv1alpha1.ReasonConfigRefused, "%s; %s", progress, refused)}
+	case unsettled != "":
+		return programming{finding: bad(hookbayv1alpha1.ReasonProgramming, "%s", progress), unsettled: true}
+	case unreachable != "":
+		return programming{finding: unknown(hookbayv1alpha1.ReasonReceiversUnreachable, "%s; %s", progress, unreachable)}
+	case len(r.pods) == 0:
+		return programming{finding: unknown(hookbayv1alpha1.ReasonNoReceivers, "there is no receiver yet")}
+	case served < total:
+		return programming{finding: bad(hookbayv1alpha1.ReasonProgramming, "%s", progress)} // the pods are watched
+	}
+	return programming{finding: good(hookbayv1alpha1.ReasonConfigServed, "%s", progress)}
+}
+
+// longWait is how long an event may wait before the target counts as failing: longer than the first few retries take.
+const longWait = time.Minute
+
+func (r *round) delivering() finding {
+	if r.endpoint.Spec.Delivery.Suspend {
+		if !r.disk() {
+			return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are refused, as buffer.type is None")
+		}
+		return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are stored, and delivered when it is false again")
+	}
+	heard := false
+	for _, a := range r.asked {
+		if a.Err != nil {
+			continue
+		}
+		heard = true
+		if a.Backlog > 0 && a.Oldest > longWait {
+			return bad(hookbayv1alpha1.ReasonTargetFailing, "events have waited for more than %s, because the target does not take them: see "+
+				"status.traffic.backlog, and the receivers' log for what it answers", longWait)
+		}
+	}
+	if !heard {
+		return unknown(hookbayv1alpha1.ReasonNoReceivers, "no receiver says how deliveries go")
+	}
+	return good(hookbayv1alpha1.ReasonDelivered, "the target takes the events")
+}
+
+// traffic sums up what the receivers say. If none says anything, what was known stays; times never go back, as receivers forget them
+// when they restart.
+func (r *round) traffic() *hookbayv1alpha1.Traffic {
+	t := &hookbayv1alpha1.Traffic{}
+	before := r.stored.Status.Traffic
+	if before != nil {
+		t.LastAcceptedTime, t.LastRejectedTime = before.LastAcceptedTime, before.LastRejectedTime
+	}
+	heard := false
+	for _, a := range r.asked {
+		if a.Err != nil {
+			continue
+		}
+		heard = true
+		t.Backlog += a.Backlog
+		t.DeadLettered += a.DeadLetters
+		t.LastAcceptedTime = later(t.LastAcceptedTime, a.LastAccepted)
+		t.LastRejectedTime = later(t.LastRejectedTime, a.LastRefused)
+	}
+	if !heard {
+		return before
+	}
+	return t
+}
+
+func later(known *metav1.Time, t time.Time) *metav1.Time {
+	if t.IsZero() || known != nil && !t.Truncate(time.Second).After(known.Time) {
+		return known
+	}
+	return new(metav1.NewTime(t.Truncate(time.Second)))
+}
+
+// plural counts things: "1 receiver", "2 receivers".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// verb is one for one, many for any other number.
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,190 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/manifests"
+)
+
+// wanted is how many receivers there should be that take callbacks.
+func (r *round) wanted() int {
+	if !r.disk() && len(r.deployments) > 0 && r.deployments[0].Spec.Replicas != nil {
+		return int(*r.deployments[0].Spec.Replicas) // of an autoscaler, or ours
+	}
+	return int(manifests.Replicas(r.endpoint))
+}
+
+// workload is the condition WorkloadReady.
+func (r *round) workload() finding {
+	if p := r.problemWith(hookbayv1alpha1.ConditionWorkloadReady); p != nil {
+		return bad(p.reason, "%s", p.message)
+	}
+	if r.frozen && len(r.deployments) == 0 {
+		return bad(hookbayv1alpha1.ReasonWaitingForCredentials, "no receiver is started before the credentials are there")
+	}
+	wanted, ready, current := r.wanted(), 0, 0
+	if r.disk() {
+		for _, rep := range r.wantedReplicas() {
+			if rep.deployment != nil && deploymentReady(rep.deployment) {
+				ready++
+			}
+			if rep.deployment != nil && (rep.current || r.frozen) {
+				current++
+			}
+		}
+	} else if len(r.deployments) > 0 {
+		s := &r.deployments[0].Status
+		ready = min(int(s.AvailableReplicas), wanted)
+		if s.ObservedGeneration >= r.deployments[0].Generation {
+			current = min(int(s.UpdatedReplicas), wanted)
+		}
+	}
+	count := fmt.Sprintf("%d of %s %s ready", ready, plural(wanted, "receiver"), verb(wanted, "is", "are"))
+	switch trouble := r.trouble(); {
+	case ready == wanted && current == wanted:
+		return good(hookbayv1alpha1.ReasonReceiversReady, "%s%s", count, r.draining())
+	case trouble != nil:
+		return bad(trouble.reason, "%s; %s", count, trouble.message)
+	case current < wanted && len(r.deployments) > 0:
+		return bad(hookbayv1alpha1.ReasonRollingOut, "%s, %d up to date%s", count, current, r.draining())
+	default:
+		return bad(hookbayv1alpha1.ReasonReceiversStarting, "%s%s", count, r.draining())
+	}
+}
+
+func (r *round) wantedReplicas() []replica {
+	return r.replicas[:min(len(r.replicas), int(manifests.Replicas(r.endpoint)))]
+}
+
+// draining tells of replicas that are too many.
+func (r *round) draining() string {
+	var words strings.Builder
+	for _, rep := range r.replicas[len(r.wantedReplicas()):] {
+		name := manifests.ReplicaName(r.endpoint, rep.number)
+		switch {
+		case rep.decision == hold:
+			fmt.Fprintf(&words, "; %s goes when the others are ready", name)
+		case rep.decision != drain:
+		case rep.held < 0:
+			fmt.Fprintf(&words, "; %s goes when it has delivered what it holds", name)
+		case r.endpoint.Spec.Delivery.Suspend && rep.held > 0:
+			fmt.Fprintf(&words, "; %s has %s to deliver before it goes, which delivery.suspend keeps it from", name, plural(int(rep.held), "event"))
+		default:
+			fmt.Fprintf(&words, "; %s has %s to deliver before it goes", name, plural(int(rep.held), "event"))
+		}
+	}
+	return words.String()
+}
+
+// trouble finds what keeps a wanted receiver from being ready, if it is something to act on.
+func (r *round) trouble() *problem {
+	for i := range r.deployments {
+		if p := podsRefused(&r.deployments[i]); p != nil {
+			return p
+		}
+	}
+	for _, rep := range r.wantedReplicas() {
+		pod := r.podOf(&rep)
+		pending := rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending
+		if pending && pod != nil && pod.Spec.NodeName == "" {
+			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
+				"claim %s has no volume yet: check its StorageClass (kubectl describe pvc -n %s %s)", rep.claim.Name, rep.claim.Namespace, rep.claim.Name)
+		}
+		if rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimLost {
+			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
+				"claim %s has lost its volume: bring the volume back, or delete the claim if its events may go with it", rep.claim.Name)
+		}
+	}
+	for i := range r.pods {
+		if pod := &r.pods[i]; pod.Labels[manifests.LabelTraffic] == manifests.TrafficServe && !podReady(pod) {
+			if p := r.podTrouble(pod); p != nil {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// podsRefused says why the API server takes no pods of a Deployment: a quota, Pod Security. What comes before "forbidden" names a pod
+// that never was.
+func podsRefused(d *appsv1.Deployment) *problem {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			message := c.Message
+			if _, after, ok := strings.Cut(message, "is forbidden: "); ok {
+				message = after
+			}
+			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonReceiversNotReady,
+				"the API server refuses pods of Deployment %s: %s", d.Name, cut(message))
+		}
+	}
+	return nil
+}
+
+// The reasons that the kubelet gives for an image that can't be had.
+var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"}
+
+// podTrouble says what keeps a pod from being ready, nil if it is just starting.
+func (r *round) podTrouble(pod *corev1.Pod) *problem {
+	const condition = hookbayv1alpha1.ConditionWorkloadReady
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return wait(condition, hookbayv1alpha1.ReasonUnschedulable, "no node can take receiver %s: %s", pod.Name, cut(c.Message))
+		}
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			switch {
+			case slices.Contains(imageReasons, w.Reason):
+				return wait(condition, hookbayv1alpha1.ReasonImagePullFailed, "image %s can't be pulled (kubectl describe pod -n %s %s): check the "+
+					"manager's --receiver-image, and receiver.imagePullSecrets", c.Image, pod.Namespace, pod.Name)
+			case w.Reason == "CrashLoopBackOff":
+				return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s ends again and again: see kubectl logs -n %s %s --previous",
+					pod.Name, pod.Namespace, pod.Name)
+			case w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "":
+				return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s can't start: %s: %s", pod.Name, w.Reason, cut(w.Message))
+			}
+		}
+	}
+	if a, asked := r.asked[pod.Name]; asked && a.Err == nil && a.NotReady != "" {
+		return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s is not ready: %s", pod.Name, cut(a.NotReady))
+	}
+	return nil
+}
+
+func podReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// currentTemplate says whether a pod was made from the template that its Deployment has now and is to keep.
+func (r *round) currentTemplate(pod *corev1.Pod) bool {
+	for i := range r.replicas {
+		rep := &r.replicas[i]
+		if n, ok := replicaNumber(pod); ok && n == rep.number {
+			return rep.current && rep.deployment.Annotations[manifests.AnnotationTemplate] == pod.Annotations[manifests.AnnotationTemplate]
+		}
+	}
+	return len(r.deployments) > 0 && r.deployments[0].Annotations[manifests.AnnotationTemplate] == pod.Annotations[manifests.AnnotationTemplate]
+}
+
+// servingPods counts the pods that take callbacks, ready or not.
+func (r *round) servingPods() int32 {
+	n := int32(0)
+	for i := range r.pods {
+		if r.pods[i].Labels[manifests.LabelTraffic] == manifests.TrafficServe {
+			n++
+		}
+	}
+	return n
+}
