@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"fmt"
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,10 @@ const (
 	PortAdmin = 9090
 	// ServicePort is the Service's port.
 	ServicePort = 80
+
+	portCallbacksName = "callbacks"
+	portAdminName     = "admin"
+	servicePortName   = "http"
 )
 
 // Settings are what the cluster's administrator decides for the receivers of all endpoints.
@@ -68,6 +73,20 @@ func Labels(e *hookbayv1alpha1.WebhookEndpoint) map[string]string {
 	return map[string]string{LabelName: NameReceiver, LabelInstance: e.Name, LabelManagedBy: ManagedBy}
 }
 
+// ServingLabels select the pods of an endpoint that take callbacks.
+func ServingLabels(e *hookbayv1alpha1.WebhookEndpoint) map[string]string {
+	labels := Labels(e)
+	labels[LabelTraffic] = TrafficServe
+	return labels
+}
+
+// replicaLabels are the labels of what one replica with a volume has of its own, and the selector of its pod.
+func replicaLabels(e *hookbayv1alpha1.WebhookEndpoint, replica int) map[string]string {
+	labels := Labels(e)
+	labels[LabelReplica] = strconv.Itoa(replica)
+	return labels
+}
+
 // Replicas is how many receivers an endpoint without autoscaling wants.
 func Replicas(e *hookbayv1alpha1.WebhookEndpoint) int32 {
 	if r := e.Spec.Receiver.Replicas; r != nil {
@@ -76,7 +95,22 @@ func Replicas(e *hookbayv1alpha1.WebhookEndpoint) int32 {
 	return hookbayv1alpha1.DefaultReplicas
 }
 
+// stateless says whether the receivers have no volumes, so that any number of them is one Deployment. No type is Disk.
+func stateless(e *hookbayv1alpha1.WebhookEndpoint) bool {
+	return e.Spec.Buffer.Type == hookbayv1alpha1.BufferNone
+}
+
+// child is the metadata of a child that there is one of, and which goes when its endpoint does.
+func child(e *hookbayv1alpha1.WebhookEndpoint) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: Name(e), Namespace: e.Namespace, Labels: Labels(e), OwnerReferences: ownedBy(e)}
+}
+
 // ownedBy makes a child go when its endpoint does.
 func ownedBy(e *hookbayv1alpha1.WebhookEndpoint) []metav1.OwnerReference {
 	return []metav1.OwnerReference{*metav1.NewControllerRef(e, hookbayv1alpha1.GroupVersion.WithKind(hookbayv1alpha1.Kind))}
+}
+
+// typeMeta names an object's kind, which server-side apply must be told.
+func typeMeta(gv fmt.Stringer, kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: gv.String(), Kind: kind}
 }

@@ -96,21 +96,25 @@ func receiverDelivery(d *hookbayv1alpha1.Delivery) config.Delivery {
 }
 
 func receiverBuffer(b *hookbayv1alpha1.Buffer) config.Buffer {
-	size := resource.MustParse(hookbayv1alpha1.DefaultDiskSize)
-	if b.Disk != nil && b.Disk.Size != nil {
-		size = *b.Disk.Size
-	}
-	out := config.Buffer{
-		Type: string(b.Type),
+	out := config.Buffer{Type: string(b.Type), DeduplicationWindow: duration(b.DeduplicationWindow)}
+	if b.Type != hookbayv1alpha1.BufferNone {
 		// The last tenth is the file system's, and room to make room: the store compacts before it frees.
-		MaxBytes:            size.Value() / 10 * 9,
-		DeduplicationWindow: duration(b.DeduplicationWindow),
+		size := diskSize(b)
+		out.MaxBytes = size.Value() / 10 * 9
 	}
 	if b.Retention != nil { // none at all and the default are told apart
 		retention := config.Duration(b.Retention.Duration)
 		out.Retention = &retention
 	}
 	return out
+}
+
+// diskSize is the size of each replica's volume.
+func diskSize(b *hookbayv1alpha1.Buffer) resource.Quantity {
+	if b.Disk != nil && b.Disk.Size != nil {
+		return b.Disk.Size.DeepCopy()
+	}
+	return resource.MustParse(hookbayv1alpha1.DefaultDiskSize)
 }
 
 func duration(d *metav1.Duration) config.Duration {

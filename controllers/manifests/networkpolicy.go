@@ -1,0 +1,59 @@
+package manifests
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+)
+
+// portDNS is where names are asked for.
+const portDNS = 53
+
+// NetworkPolicy bounds what receivers talk to: callbacks from anywhere, the admin port for the cluster's pods, names, and the target.
+// Ports are numbers, because not every network plug-in resolves their names in each pod.
+func NetworkPolicy(e *hookbayv1alpha1.WebhookEndpoint) *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{
+		TypeMeta:   typeMeta(networkingv1.SchemeGroupVersion, "NetworkPolicy"),
+		ObjectMeta: child(e),
+		Spec: networkingv1.NetworkPolicySpec{
+			PodSelector: metav1.LabelSelector{MatchLabels: Labels(e)}, // those that drain as well: they still deliver
+			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{
+				// The platform, through whatever leads it here: that can be anything, also outside of the cluster. Verification is the guard.
+				{Ports: ports(corev1.ProtocolTCP, PortCallbacks)},
+				// The control plane and Prometheus, in whatever namespace they run. The kubelet's probes come from the node itself, which
+				// network plug-ins always let through.
+				{Ports: ports(corev1.ProtocolTCP, PortAdmin), From: []networkingv1.NetworkPolicyPeer{clusterPods()}},
+			},
+			Egress: []networkingv1.NetworkPolicyEgressRule{
+				// Names are asked for wherever the node says, which can be a link-local address of its own.
+				{Ports: append(ports(corev1.ProtocolUDP, portDNS), ports(corev1.ProtocolTCP, portDNS)...)},
+				{To: targetPeers(&e.Spec.Target)},
+			},
+		},
+	}
+}
+
+// targetPeers are where deliveries may go, on any port: what a Service's port leads to is not known here.
+func targetPeers(t *hookbayv1alpha1.Target) []networkingv1.NetworkPolicyPeer {
+	if t.Type == hookbayv1alpha1.TargetService {
+		return []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}} // the pods of this namespace
+	}
+	return []networkingv1.NetworkPolicyPeer{
+		// Link-local addresses are those of nodes and clouds, such as the metadata that hold credentials.
+		{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}}},
+		{IPBlock: &networkingv1.IPBlock{CIDR: "::/0", Except: []string{"fe80::/10"}}},
+		clusterPods(), // some network plug-ins match pods by selectors only, never by address
+	}
+}
+
+func clusterPods() networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{}}
+}
+
+func ports(protocol corev1.Protocol, port int32) []networkingv1.NetworkPolicyPort {
+	return []networkingv1.NetworkPolicyPort{{Protocol: new(protocol), Port: new(intstr.FromInt32(port))}}
+}
