@@ -7,6 +7,8 @@
 //	                                     │         an endpoint
 //	probes ────▶ server ──▶ admin ◀──────┘
 //
+// An endpoint without a buffer has a delivery.Direct in the place of buffer and dispatcher.
+//
 // Start: New reads the configuration, binds both ports, opens the buffer and builds every source and target, so that whatever is wrong
 // is told before anything runs. Run then starts the dispatchers, the admin server, the callback server and the poll of the configuration.
 //
@@ -14,8 +16,8 @@
 //
 //  1. readiness says no and every answer ends its connection, so that senders move on to another replica; callbacks are still served
 //  2. the poll ends: the configuration changes no more
-//  3. the callback server closes its port and waits for the callbacks under way
-//  4. the dispatchers lease nothing more and their attempts under way end
+//  3. the callback server closes its port and waits for the callbacks under way, and so for the attempts of endpoints without a buffer
+//  4. the dispatchers lease nothing more, their attempts under way end, and targets close
 //  5. the buffer closes: what is stored waits for the next start
 //  6. the admin server closes
 //
@@ -30,7 +32,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,6 @@ import (
 
 	"github.com/hookbay/hookbay/receiver/admin"
 	"github.com/hookbay/hookbay/receiver/buffer"
-	"github.com/hookbay/hookbay/receiver/buffer/disk"
 	"github.com/hookbay/hookbay/receiver/config"
 	"github.com/hookbay/hookbay/receiver/delivery"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
@@ -54,7 +54,7 @@ type Options struct {
 	Load func() (config.Snapshot, error)
 	// Listen and Admin are the addresses for callbacks and for probes; port 0 takes a free one.
 	Listen, Admin string
-	// DataDir is where events are stored. One process at a time uses it.
+	// DataDir is where events are stored. One process at a time uses it; none does if no endpoint is buffered.
 	DataDir string
 	// NewTarget makes an endpoint's target, closed when it is no longer used. Nil: where the endpoint's configuration says.
 	NewTarget func(config.Endpoint, config.Secrets) (target.Target, error)
@@ -118,7 +118,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
 	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
-	reg.MustRegister(admin.NewBacklog(a.buffer.Bytes, a.endpoints.backlog, o.Now))
+	reg.MustRegister(admin.NewBacklog(a.bufferSize, a.endpoints.backlog, o.Now))
 	a.reload = newReloader(o, a.endpoints, reg)
 	if err = a.reload.first(first); err != nil {
 		return nil, err
@@ -156,49 +156,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// open opens the buffer, and tells of events that nobody will deliver because their endpoint is not configured.
-func (a *App) open(c *config.Config) (buffer.Buffer, error) {
-	open := a.o.openBuffer
-	if open == nil {
-		open = func() (buffer.Buffer, error) {
-			return asBuffer(disk.Open(disk.Options{Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now}))
-		}
-	}
-	b, err := open()
-	if err != nil {
-		return nil, err // it says what was opened, and where
-	}
-	configured := make(map[string]bool)
-	for i := range c.Endpoints {
-		configured[c.Endpoints[i].Key()] = true
-	}
-	for _, name := range b.Queues() {
-		if held, _ := b.Peek(name); held.Pending > 0 && !configured[name] {
-			a.log.Warn("Events of an endpoint that is not configured are kept until it is again, or they are too old",
-				"endpoint", name, "pending", held.Pending)
-		}
-	}
-	return b, nil
-}
-
-// asBuffer keeps a nil *disk.Buffer from becoming an interface that is not nil.
-func asBuffer(b *disk.Buffer, err error) (buffer.Buffer, error) {
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
 // ListenAddr is the address that callbacks come in on.
 func (a *App) ListenAddr() net.Addr { return a.callbacks.listener.Addr() }
 
 // AdminAddr is the address of health, metrics and configuration.
 func (a *App) AdminAddr() net.Addr { return a.probes.listener.Addr() }
 
-// Ready returns nil if callbacks can be stored now, else why not.
+// Ready returns nil if callbacks can be stored now, or none need to be, else why not.
 func (a *App) Ready() error {
 	if why := a.state.Load(); why != nil {
 		return errors.New(*why)
+	}
+	if a.buffer == nil {
+		return nil // whether the targets can take callbacks shows only when they are asked
 	}
 	return a.buffer.Ready()
 }

@@ -27,10 +27,12 @@ type served struct {
 	secrets  config.Secrets // those that it names
 	source   source.Source
 	revision int64 // changes with the source
-	queue    buffer.Queue
+	// queue holds its events; nil if it has no buffer, and then direct delivers them instead, for as long as the endpoint is known.
+	queue  buffer.Queue
+	direct *delivery.Direct
 
 	target     target.Target
-	delivering bool        // the dispatcher has the target and closes it; otherwise, when suspended, nobody uses it
+	delivering bool        // the dispatcher, or direct, has the target and closes it; otherwise, when suspended, nobody uses it
 	dispatcher *dispatcher // the last that was started, which may have been told to end; nil: none was
 	kept       bool        // source, target and dispatcher are those of the configuration before
 	goneAt     time.Time   // of a leaving one
@@ -40,7 +42,7 @@ type served struct {
 // goroutine that polls the configuration changes them.
 type endpoints struct {
 	o       Options
-	buffer  buffer.Buffer
+	buffer  buffer.Buffer // nil: none of them has one
 	ingest  *ingest.Handler
 	metrics *delivery.Metrics
 
@@ -69,6 +71,9 @@ func (s *endpoints) build(snap *config.Snapshot) (_ []*served, err error) {
 	}()
 	for i := range snap.Config.Endpoints {
 		e := &snap.Config.Endpoints[i]
+		if err := s.checkBuffer(e); err != nil {
+			return nil, err
+		}
 		made, err := s.buildOne(e, pick(snap.Secrets, e.SecretFiles()))
 		if err != nil {
 			return nil, fmt.Errorf("endpoints[%d] %s: %w", i, e.Key(), err)
@@ -77,6 +82,9 @@ func (s *endpoints) build(snap *config.Snapshot) (_ []*served, err error) {
 	}
 	// The settings come last: until here nothing that works has been touched.
 	for _, n := range next {
+		if !buffered(&n.config) {
+			continue
+		}
 		if n.queue, err = s.buffer.Queue(n.config.Key(), settingsOf(&n.config)); err != nil {
 			return nil, fmt.Errorf("endpoint %s: %w", n.config.Key(), err)
 		}
@@ -91,7 +99,7 @@ func (s *endpoints) buildOne(e *config.Endpoint, secrets config.Secrets) (*serve
 	if before != nil && before.same(next) {
 		next.source, next.revision = before.source, before.revision
 		next.target, next.delivering, next.dispatcher = before.target, before.delivering, before.dispatcher
-		next.kept = true
+		next.direct, next.kept = before.direct, true
 		return next, nil
 	}
 	var err error
@@ -106,6 +114,9 @@ func (s *endpoints) buildOne(e *config.Endpoint, secrets config.Secrets) (*serve
 	}
 	if next.target, err = s.o.NewTarget(*e, secrets); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
+	}
+	if before != nil {
+		next.direct = before.direct // which handOver aims at the new target
 	}
 	return next, nil
 }
@@ -123,8 +134,11 @@ func (s *endpoints) discard(unused []*served) {
 func (s *endpoints) swap(next []*served) {
 	routes := make([]ingest.Endpoint, 0, len(next))
 	for _, n := range next {
+		if n.direct == nil && !buffered(&n.config) {
+			n.direct = delivery.NewDirect(delivery.DirectOptions{Endpoint: n.config.Key(), Metrics: s.metrics, Now: s.o.Now}, n.aim())
+		}
 		routes = append(routes, ingest.Endpoint{
-			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.queue,
+			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.intake(),
 			Keys: len(n.config.Source.SecretFiles()), Revision: n.revision,
 		})
 	}
@@ -154,8 +168,10 @@ func (s *endpoints) swap(next []*served) {
 
 // tellGone says what becomes of the events that are stored for an endpoint that is gone.
 func (s *endpoints) tellGone(key string, g *served) {
-	pending := g.queue.Stats().Pending
+	pending := g.pending()
 	switch {
+	case g.direct != nil:
+		s.o.Log.Info("Endpoint is gone", "endpoint", key)
 	case g.delivering || pending == 0:
 		s.o.Log.Info("Endpoint is gone, what is stored is still delivered", "endpoint", key, "pending", pending)
 	default:
@@ -168,6 +184,13 @@ func (s *endpoints) tellGone(key string, g *served) {
 // handOver lets n deliver in place of before, which may be nil.
 func (s *endpoints) handOver(n, before *served) {
 	if n.kept {
+		return
+	}
+	if n.direct != nil {
+		n.delivering = true
+		if before != nil {
+			n.direct.Aim(n.aim())
+		}
 		return
 	}
 	if before != nil {
@@ -184,8 +207,12 @@ func (s *endpoints) handOver(n, before *served) {
 	}, n.dispatcher)
 }
 
-// end tells the endpoint's dispatcher to end, or closes the target that none has.
+// end tells what delivers the endpoint's events to end, or closes the target that nothing has.
 func (e *served) end() {
+	if e.direct != nil {
+		e.direct.Close()
+		return
+	}
 	if e.dispatcher != nil {
 		e.dispatcher.cancel()
 	}
@@ -196,6 +223,9 @@ func (e *served) end() {
 
 // wait waits until what end told has happened.
 func (e *served) wait() {
+	if e.direct != nil {
+		e.direct.Wait()
+	}
 	if e.dispatcher != nil {
 		<-e.dispatcher.done
 	}
@@ -206,7 +236,7 @@ func (s *endpoints) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, g := range s.leaving {
-		if s.o.Now().Sub(g.goneAt) < linger || g.queue.Stats().Pending > 0 {
+		if s.o.Now().Sub(g.goneAt) < linger || g.pending() > 0 {
 			continue
 		}
 		g.end()
@@ -255,20 +285,6 @@ func (s *endpoints) find(key string) *served {
 		return e
 	}
 	return s.leaving[key]
-}
-
-// backlog tells what is stored for each endpoint that is served or leaving, and for all others that something is stored for.
-func (s *endpoints) backlog() map[string]buffer.Stats {
-	s.mu.Lock()
-	names := slices.Concat(slices.Collect(maps.Keys(s.live)), slices.Collect(maps.Keys(s.leaving)))
-	s.mu.Unlock()
-	stats := make(map[string]buffer.Stats)
-	for _, name := range append(names, s.buffer.Queues()...) {
-		if held, ok := s.buffer.Peek(name); ok {
-			stats[name] = held
-		}
-	}
-	return stats
 }
 
 // leavingNames lists the leaving endpoints in order.

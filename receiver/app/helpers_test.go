@@ -292,14 +292,16 @@ type fakeTarget struct {
 	once    sync.Once
 	closed  atomic.Bool
 	waiting atomic.Int64
+	fails   func() bool // nil: never
 
-	mu  sync.Mutex
-	got map[event.ID]int
+	mu       sync.Mutex
+	got      map[event.ID]int
+	attempts []int // their numbers, in order
 }
 
 func (t *fakeTarget) open() { t.once.Do(func() { close(t.gate) }) }
 
-func (t *fakeTarget) Send(ctx context.Context, e *event.Event, _ int) target.Result {
+func (t *fakeTarget) Send(ctx context.Context, e *event.Event, attempt int) target.Result {
 	t.waiting.Add(1)
 	defer t.waiting.Add(-1)
 	if t.closed.Load() {
@@ -312,6 +314,10 @@ func (t *fakeTarget) Send(ctx context.Context, e *event.Event, _ int) target.Res
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.attempts = append(t.attempts, attempt)
+	if t.fails != nil && t.fails() {
+		return target.Result{Class: target.Retryable, Outcome: target.Outcome5xx, Detail: "it is broken"}
+	}
 	t.got[e.ID]++
 	return target.Result{Class: target.Delivered, Outcome: target.Outcome2xx}
 }

@@ -41,7 +41,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, shutdown(a.callbacks, a.o.DrainTimeout))
 	callbacks.Wait()
-	err = errors.Join(err, a.endpoints.stop(a.o.DrainTimeout, a.buffer.Close))
+	err = errors.Join(err, a.endpoints.stop(a.o.DrainTimeout, a.closeBuffer))
 	err = errors.Join(err, shutdown(a.probes, probesTimeout))
 	probes.Wait()
 	a.log.Info("Receiver has stopped")
@@ -73,8 +73,5 @@ func (a *App) giveBack() error {
 			errs = append(errs, s.listener.Close())
 		}
 	}
-	if a.buffer != nil {
-		errs = append(errs, a.buffer.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, a.closeBuffer())...)
 }

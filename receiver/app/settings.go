@@ -33,11 +33,14 @@ func settingsOf(e *config.Endpoint) buffer.Settings {
 	return s
 }
 
-// bufferBytes is the space that all endpoints together may take; zero, which means what the file system has, if one sets no bound. The
+// bufferBytes is the space that all endpoints with a buffer together may take; zero, which means what the file system has, if one sets no bound. The
 // engine takes it when it opens: a change counts from the next start.
 func bufferBytes(c *config.Config) int64 {
 	var sum int64
 	for i := range c.Endpoints {
+		if !buffered(&c.Endpoints[i]) {
+			continue
+		}
 		n := c.Endpoints[i].Buffer.MaxBytes
 		if n == 0 {
 			return 0

@@ -53,7 +53,7 @@ func TestBufferBytes(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			var c config.Config
+			c := config.Config{Endpoints: []config.Endpoint{{Buffer: config.Buffer{Type: config.BufferNone, MaxBytes: 5}}}}
 			for _, n := range tt.bounds {
 				c.Endpoints = append(c.Endpoints, config.Endpoint{Buffer: config.Buffer{MaxBytes: n}})
 			}

@@ -19,6 +19,15 @@ var ErrFull = errors.New("buffer is full")
 // ErrClosed is returned once the buffer is closed.
 var ErrClosed = errors.New("buffer is closed")
 
+// What stands in a buffer's place for an endpoint without one returns these from its Append: the event is nowhere, its sender must send it
+// again.
+var (
+	// ErrNotDelivered: the target did not take the event in time.
+	ErrNotDelivered = errors.New("target did not take the event")
+	// ErrSuspended: nothing is delivered now, by the user's own choice.
+	ErrSuspended = errors.New("delivery is suspended")
+)
+
 // Settings are an endpoint's wishes. They can change at any time.
 type Settings struct {
 	// Unordered hands out events regardless of their subject. Default: events of one subject one at a time, in order.

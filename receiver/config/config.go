@@ -131,12 +131,18 @@ type Retry struct {
 	MaxAge Duration `json:"maxAge,omitzero"`
 }
 
-// BufferDisk is the only buffer type for now.
-const BufferDisk = "Disk"
+// The buffer types.
+const (
+	// BufferDisk keeps events in a store on the receiver's own disk.
+	BufferDisk = "Disk"
+	// BufferNone keeps nothing: a callback is acknowledged when the target has taken its events, while the platform waits. Of Delivery only
+	// MaxInFlight and Suspend count then, which refuses all callbacks, and of Buffer nothing else.
+	BufferNone = "None"
+)
 
 // Buffer says how events are kept.
 type Buffer struct {
-	// Type, empty: Disk.
+	// Type, empty: Disk. It can't change while the receiver runs.
 	Type string `json:"type,omitempty"`
 	// MaxBytes bounds the disk space that the endpoint's events may take; zero: what the file system has.
 	MaxBytes int64 `json:"maxBytes,omitempty"`

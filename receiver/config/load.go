@@ -107,7 +107,7 @@ func (f Files) readRevision() (string, error) {
 	}
 	defer file.Close()                                 //nolint:errcheck // Nothing was written.
 	line, err := readBounded(file, MaxRevisionBytes+2) // with its line break
-	line = trimLineBreak(line)
+	line = TrimLineBreak(line)
 	if err != nil || len(line) > MaxRevisionBytes || !utf8.ValidString(line) || strings.ContainsFunc(line, unicode.IsControl) {
 		return "", fmt.Errorf("revision file %s: write one line of at most %d bytes", f.Revision, MaxRevisionBytes)
 	}
@@ -161,7 +161,7 @@ func readSecret(root *os.Root, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("secret file %q: %w", name, err)
 	}
-	return trimLineBreak(value), nil
+	return TrimLineBreak(value), nil
 }
 
 // readBounded reads all of r, which must not hold more than limit bytes.
@@ -176,8 +176,8 @@ func readBounded(r io.Reader, limit int64) (string, error) {
 	return string(data), nil
 }
 
-// trimLineBreak drops the one line break that editors and "echo" add. More of them would be part of the credential.
-func trimLineBreak(s string) string {
+// TrimLineBreak drops the one line break that editors and "echo" add at the end of a credential. More of them would be part of the credential.
+func TrimLineBreak(s string) string {
 	line, found := strings.CutSuffix(s, "\n")
 	if !found {
 		return s

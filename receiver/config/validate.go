@@ -242,8 +242,8 @@ func (d *Delivery) validate(at string, p *problems) {
 }
 
 func (b *Buffer) validate(at string, p *problems) {
-	if b.Type != "" && b.Type != BufferDisk {
-		p.add(at+".type", "write %s or leave it out", BufferDisk)
+	if b.Type != "" && b.Type != BufferDisk && b.Type != BufferNone {
+		p.add(at+".type", "write %s or %s, or leave it out for %[1]s", BufferDisk, BufferNone)
 	}
 	if b.MaxBytes < 0 {
 		p.add(at+".maxBytes", "write a number of bytes, or leave it out for what the file system has")

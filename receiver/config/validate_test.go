@@ -30,11 +30,14 @@ func tencent(change func(*TencentIM)) func(*Endpoint) {
 
 func TestValidate_accepts(t *testing.T) {
 	tests := map[string]func(*Endpoint){
-		"the least":                  nil,
-		"a host":                     func(e *Endpoint) { e.Host = "hooks.example.com" },
-		"an address as host":         func(e *Endpoint) { e.Host = "::1" },
-		"the root path":              func(e *Endpoint) { e.Path = "/" },
-		"a trailing slash":           func(e *Endpoint) { e.Path = "/shop/" },
+		"the least":          nil,
+		"a host":             func(e *Endpoint) { e.Host = "hooks.example.com" },
+		"an address as host": func(e *Endpoint) { e.Host = "::1" },
+		"the root path":      func(e *Endpoint) { e.Path = "/" },
+		"a trailing slash":   func(e *Endpoint) { e.Path = "/shop/" },
+		"no buffer": func(e *Endpoint) {
+			e.Buffer = Buffer{Type: BufferNone, DeduplicationWindow: 1, Retention: new(Duration)}
+		},
 		"accepted without signature": tencent(func(im *TencentIM) { im.Unsigned, im.TokenFiles = UnsignedAccept, nil }),
 		"a signature with four keys": tencent(func(im *TencentIM) { im.TokenFiles = []SecretFile{"a", "b", "c", "d"} }),
 	}
@@ -99,7 +102,7 @@ func TestValidate_refuses(t *testing.T) {
 		"an odd order":          {func(e *Endpoint) { e.Delivery.Ordering = "Strict" }, at + "delivery.ordering: write Subject or None"},
 		"too many at once":      {func(e *Endpoint) { e.Delivery.MaxInFlight = 5000 }, at + "delivery.maxInFlight: write 1 to 4096"},
 		"a short last interval": {func(e *Endpoint) { e.Delivery.Retry = Retry{InitialInterval: 2 * second, MaxInterval: second} }, at + "delivery.retry.maxInterval: write at least"},
-		"another buffer":        {func(e *Endpoint) { e.Buffer.Type = "Tape" }, at + "buffer.type: write Disk"},
+		"another buffer":        {func(e *Endpoint) { e.Buffer.Type = "Tape" }, at + "buffer.type: write Disk or None, or leave it out for Disk"},
 		"a negative size":       {func(e *Endpoint) { e.Buffer.MaxBytes = -1 }, at + "buffer.maxBytes: write a number of bytes"},
 		"a negative retention":  {func(e *Endpoint) { e.Buffer.Retention = &negative }, at + "buffer.retention: write a duration"},
 	}

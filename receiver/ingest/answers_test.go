@@ -188,6 +188,18 @@ func TestHandler_answers(t *testing.T) {
 			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 37\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: the receiver stops, send it again",
 			wantOutcome: "shutting_down",
 		},
+		"no buffer and a target that fails": {
+			queue:       &fakeQueue{err: fmt.Errorf("%w: target answered 500", buffer.ErrNotDelivered)},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: the target did not take it, send it again",
+			wantOutcome: "not_delivered",
+		},
+		"no buffer and delivery suspended": {
+			queue:       &fakeQueue{err: buffer.ErrSuspended},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: delivery is suspended, send it again later",
+			wantOutcome: "suspended",
+		},
 		"a buffer that does not answer in time": {
 			source: fakeSource{within: 10 * time.Millisecond},
 			queue: &fakeQueue{append: func(ctx context.Context, _ []event.Event) (buffer.Appended, error) {

@@ -61,9 +61,8 @@ func (s *fakeSource) AnswerWithin() time.Duration {
 	return s.within
 }
 
-// fakeQueue remembers what it was given. It is a buffer.Queue of which only Append is used here.
+// fakeQueue remembers what it was given.
 type fakeQueue struct {
-	buffer.Queue
 	err    error
 	append func(context.Context, []event.Event) (buffer.Appended, error)
 
@@ -99,7 +98,7 @@ func (q *fakeQueue) Append(ctx context.Context, events []event.Event) (buffer.Ap
 }
 
 // serve starts a server with one endpoint at /shop/a on any host.
-func serve(t *testing.T, o Options, src source.Source, q buffer.Queue) (*Handler, *httptest.Server) {
+func serve(t *testing.T, o Options, src source.Source, q Queue) (*Handler, *httptest.Server) {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

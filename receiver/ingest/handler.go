@@ -4,7 +4,8 @@
 //
 // listen finds the endpoint and reads the body within its bounds, verify and identify ask the endpoint's source, store waits until the
 // events are durable, ack speaks the platform's own words. Nothing is acknowledged that is not durable. A stage that says no ends the
-// callback with a source.Refusal, which is counted, logged and answered in one place.
+// callback with a source.Refusal, which is counted, logged and answered in one place. For an endpoint without a buffer, store waits
+// until the target has taken the events instead.
 package ingest
 
 import (

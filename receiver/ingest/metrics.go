@@ -28,7 +28,7 @@ func reasons() []source.Reason {
 	return []source.Reason{
 		source.ReasonSignatureMissing, source.ReasonSignatureWrong, source.ReasonStale, source.ReasonWrongApp, source.ReasonNotJSON,
 		source.ReasonBadCommand, source.ReasonMethod, source.ReasonTooLarge, source.ReasonTooSlow, source.ReasonCannotStore,
-		source.ReasonShuttingDown, source.ReasonBadRequest, source.ReasonOverloaded, source.ReasonInternal,
+		source.ReasonNotDelivered, source.ReasonSuspended, source.ReasonShuttingDown, source.ReasonBadRequest, source.ReasonOverloaded, source.ReasonInternal,
 	}
 }
 
@@ -51,7 +51,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return &Metrics{
 		callbacks: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbay_callbacks_total",
-			Help: "Callbacks that were answered: stored, duplicate or filtered, or why they were refused.",
+			Help: "Callbacks that were answered: stored (without a buffer: delivered), duplicate or filtered, or why they were refused.",
 		}, []string{"endpoint", "outcome"}),
 		answers: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "hookbay_answer_seconds",

@@ -9,7 +9,7 @@ import (
 	"github.com/hookbay/hookbay/receiver/source"
 )
 
-// store returns once the events are durable. It does not depend on the client staying: an event whose sender has hung up is worth as
+// store returns once the events are durable, or, for an endpoint without a buffer, with the target. It does not depend on the client staying: an event whose sender has hung up is worth as
 // much, and Tencent never sends it again.
 func (h *Handler) store(c *callback) *source.Refusal {
 	if len(c.events) == 0 {
@@ -45,8 +45,13 @@ func timeToStore(within, elapsed time.Duration) time.Duration {
 
 func cannotStore(err error) *source.Refusal {
 	refusal := &source.Refusal{Reason: source.ReasonCannotStore, Status: http.StatusServiceUnavailable, Detail: "cannot store it now, send it again"}
-	if errors.Is(err, buffer.ErrClosed) {
+	switch {
+	case errors.Is(err, buffer.ErrClosed):
 		refusal.Reason, refusal.Detail = source.ReasonShuttingDown, "the receiver stops, send it again"
+	case errors.Is(err, buffer.ErrNotDelivered):
+		refusal.Reason, refusal.Detail = source.ReasonNotDelivered, "the target did not take it, send it again"
+	case errors.Is(err, buffer.ErrSuspended):
+		refusal.Reason, refusal.Detail = source.ReasonSuspended, "delivery is suspended, send it again later"
 	}
 	return refusal
 }

@@ -1,13 +1,22 @@
 package ingest
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/event"
 	"github.com/hookbay/hookbay/receiver/source"
 )
+
+// Queue is what ingest needs of a buffer.Queue, or of what stands in its place where there is no buffer.
+type Queue interface {
+	// Append returns nil when the events are safe: durable, or with the target. See buffer.Queue; it may also return
+	// buffer.ErrNotDelivered and buffer.ErrSuspended.
+	Append(ctx context.Context, events []event.Event) (buffer.Appended, error)
+}
 
 // Endpoint is what Update takes: one endpoint and how to find it.
 type Endpoint struct {
@@ -15,9 +24,9 @@ type Endpoint struct {
 	Name string
 	// Host is the host that callbacks must name, in any case; empty: any that no other endpoint names. Path is the path, exactly.
 	Host, Path string
-	// Source knows the platform, Queue keeps the events.
+	// Source knows the platform, Queue keeps the events or passes them on.
 	Source source.Source
-	Queue  buffer.Queue
+	Queue  Queue
 	// Keys is how many credentials the source has. Revision changes whenever they may have: their last-used times start afresh then.
 	Keys     int
 	Revision int64

@@ -73,6 +73,8 @@ const (
 	ReasonTooLarge         Reason = "too_large"     // over the size limit
 	ReasonTooSlow          Reason = "too_slow"      // the body did not arrive in time
 	ReasonCannotStore      Reason = "cannot_store"  // disk full, engine away
+	ReasonNotDelivered     Reason = "not_delivered" // there is no buffer, and the target did not take it
+	ReasonSuspended        Reason = "suspended"     // there is no buffer, and delivery is suspended
 	ReasonShuttingDown     Reason = "shutting_down" // the receiver stops
 	ReasonBadRequest       Reason = "bad_request"   // the body broke off
 	ReasonOverloaded       Reason = "overloaded"    // more callbacks at once than the receiver has room for

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -229,6 +230,17 @@ func TestHTTP_closedIdleConnection(t *testing.T) {
 	}
 	if got := requests.Load(); got > 5 {
 		t.Errorf("got %d requests for 5 attempts", got)
+	}
+}
+
+// A platform that waits may have less time than the target's timeout, and then the log must not speak of the latter.
+func TestHTTP_endsWithItsContext(t *testing.T) {
+	address := listen(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	got := newTarget(t, "http://"+address, nil).Send(ctx, sampleEvent(), 1)
+	if got.Class != Retryable || got.Outcome != OutcomeTimeout || strings.Contains(got.Detail, defaultTimeout.String()) {
+		t.Errorf("got %+v, want a timeout that names the time there was", got)
 	}
 }
 

@@ -174,12 +174,16 @@ func rootCAs(file config.SecretFile, secrets config.Secrets) (*x509.CertPool, er
 
 // Send makes one attempt.
 func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
+	timeout := h.timeout
+	if deadline, ok := ctx.Deadline(); ok { // of a platform that waits
+		timeout = min(timeout, max(0, time.Until(deadline).Round(time.Millisecond)))
+	}
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
 	resp, err := h.transport.RoundTrip(h.newRequest(ctx, e, attempt))
 	if err != nil {
-		return failure(ctx, err, h.timeout)
+		return failure(ctx, err, timeout)
 	}
 	defer func() { _ = resp.Body.Close() }() // the answer is known
 	drain(resp, cancel)
