@@ -63,7 +63,7 @@ type HTTPRoute struct {
 	// +required
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:XValidation:rule=`self.all(p, self.exists_one(o, o.name == p.name && (has(o.namespace) ? o.namespace : '') == (has(p.namespace) ? p.namespace : '') && (has(o.sectionName) ? o.sectionName : '') == (has(p.sectionName) ? p.sectionName : '')))`,message="name each Gateway and sectionName once"
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, self.exists_one(o, o.name == p.name && has(o.__namespace__) == has(p.__namespace__) && (!has(o.__namespace__) || o.__namespace__ == p.__namespace__) && has(o.sectionName) == has(p.sectionName) && (!has(o.sectionName) || o.sectionName == p.sectionName)))`,message="name each Gateway and sectionName once"
 	// +listType=atomic
 	ParentRefs []ParentRef `json:"parentRefs"`
 }

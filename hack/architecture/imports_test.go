@@ -66,6 +66,11 @@ var importRules = []importRule{{
 	under: "controllers/manifests",
 	never: []string{"sigs.k8s.io/controller-runtime/pkg/client", "k8s.io/client-go", module + "/controllers/apply"},
 	why:   "children are pure functions of the spec: no client, no clock, no context",
+}, {
+	under:    "controllers",
+	never:    []string{module + "/controllers/apitest"},
+	testsToo: []string{module + "/controllers/apitest"},
+	why:      "it is for tests only: no program links an API server's test environment",
 }}
 
 func TestImports(t *testing.T) {
