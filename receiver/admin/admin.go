@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -33,6 +35,9 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
+// maxReasonBytes bounds what /readyz says.
+const maxReasonBytes = 512
+
 const index = `Hookbay receiver
 
 /healthz  is the process alive
@@ -48,7 +53,7 @@ func NewHandler(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := o.Ready(); err != nil {
-			text(w, http.StatusServiceUnavailable, err.Error()+"\n")
+			text(w, http.StatusServiceUnavailable, oneLine(err.Error())+"\n")
 			return
 		}
 		text(w, http.StatusOK, "ok\n")
@@ -72,6 +77,17 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// oneLine makes a reason fit for a probe's event and a condition's message, whatever an engine has to say.
+func oneLine(reason string) string {
+	line := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(reason, "?"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	if len(line) > maxReasonBytes {
+		line = strings.ToValidUTF8(line[:maxReasonBytes], "") + "…"
+	}
+	return line
 }
 
 func text(w http.ResponseWriter, status int, body string) {

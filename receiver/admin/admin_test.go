@@ -39,6 +39,14 @@ func TestHandler(t *testing.T) {
 		"alive":     {path: "/healthz", ready: errors.New("full"), wantStatus: 200, wantType: "text/plain; charset=utf-8", want: "ok\n"},
 		"ready":     {path: "/readyz", wantStatus: 200, wantType: "text/plain; charset=utf-8", want: "ok\n"},
 		"not ready": {path: "/readyz", ready: errors.New("the disk is full"), wantStatus: 503, wantType: "text/plain; charset=utf-8", want: "the disk is full\n"},
+		"not ready for a reason of many lines": {
+			path: "/readyz", ready: errors.Join(errors.New("the disk\tfailed"), errors.New("read\x00it\xff ")),
+			wantStatus: 503, wantType: "text/plain; charset=utf-8", want: "the disk failed read it?\n",
+		},
+		"not ready for a long reason": {
+			path: "/readyz", ready: errors.New("é" + strings.Repeat("é", maxReasonBytes)),
+			wantStatus: 503, wantType: "text/plain; charset=utf-8", want: strings.Repeat("é", maxReasonBytes/2) + "…\n",
+		},
 		"metrics": {
 			path: "/metrics", wantStatus: 200, wantType: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
 			want: "# HELP hookbay_test \n# TYPE hookbay_test gauge\nhookbay_test 5\n",
