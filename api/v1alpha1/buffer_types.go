@@ -26,7 +26,7 @@ const DefaultDiskSize = "10Gi"
 //
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.type) || (has(self.type) && self.type == oldSelf.type)`,message="buffer.type can't be changed, because stored events would be left behind: write the old type back, and make another WebhookEndpoint with the new one"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.storageClassName) || (has(self.disk) && has(self.disk.storageClassName) && self.disk.storageClassName == oldSelf.disk.storageClassName)`,message="buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back"
-// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.size) || (has(self.disk) && has(self.disk.size) && isQuantity(string(self.disk.size)) && isQuantity(string(oldSelf.disk.size)) && quantity(string(self.disk.size)).compareTo(quantity(string(oldSelf.disk.size))) >= 0)`,message="buffer.disk.size can grow, but not shrink, because volumes can't: write the old size back, or a larger one"
+// +kubebuilder:validation:XValidation:rule=`quantity(has(self.disk) && has(self.disk.size) && isQuantity(string(self.disk.size)) ? string(self.disk.size) : '10Gi').compareTo(quantity(has(oldSelf.disk) && has(oldSelf.disk.size) && isQuantity(string(oldSelf.disk.size)) ? string(oldSelf.disk.size) : '10Gi')) >= 0`,message="buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write the old size back, or a larger one"
 // +kubebuilder:validation:XValidation:rule=`!has(self.disk) || !has(self.type) || self.type == 'Disk'`,message="disk is set, but type is not Disk: write type: Disk, or remove disk"
 type Buffer struct {
 	// type is Disk or None. Default: Disk, unless the cluster's administrator chose another one with --default-buffer. It can't be
@@ -83,6 +83,9 @@ type DiskBuffer struct {
 	// With `hookbay run` all endpoints share one store, which may take the sum of their sizes.
 	// +optional
 	// +kubebuilder:default="10Gi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('128Mi')) >= 0`,message="write an amount of disk space of at least 128Mi, such as 10Gi"
 	Size *resource.Quantity `json:"size,omitempty"`
 
@@ -92,6 +95,7 @@ type DiskBuffer struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="write the name of a StorageClass, as kubectl get storageclass shows it"
 	StorageClassName *string `json:"storageClassName,omitempty"`
 
 	// whenDeleted says what happens to the volumes, with all events that are stored, when the WebhookEndpoint is deleted, and to

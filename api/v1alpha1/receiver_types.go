@@ -9,8 +9,6 @@ const DefaultReplicas = 2
 
 // Receiver says how the receiver's pods run. There is no raw pod template: what an endpoint may ask for never gives its pods more rights
 // than every receiver has.
-//
-// +kubebuilder:validation:XValidation:rule=`!has(self.autoscaling) || !has(self.autoscaling.minReplicas) || self.autoscaling.minReplicas <= self.autoscaling.maxReplicas`,message="autoscaling.minReplicas must not be greater than autoscaling.maxReplicas: lower the first or raise the second"
 type Receiver struct {
 	// replicas is how many receivers take callbacks side by side. Default 2; 1 to 32. With one replica, callbacks fail for the moment
 	// that its pod restarts: at updates of the receiver, and when its node is drained. Ignored if autoscaling is set.
@@ -25,7 +23,7 @@ type Receiver struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 
 	// resources of each receiver. Default: requests of 100m CPU and 128Mi of memory, a memory limit of 512Mi, no CPU limit. What is set here
-	// replaces the default request or limit of that resource, and leaves the others.
+	// replaces the default request or limit of that resource, and leaves the others; a default that would contradict it gives way.
 	// +optional
 	Resources Resources `json:"resources,omitzero"`
 
@@ -53,7 +51,9 @@ type Receiver struct {
 
 	// priorityClassName of the pods. Default: the cluster's.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="write the name of a PriorityClass, as kubectl get priorityclass shows it"
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 
 	// imagePullSecrets name Secrets in the endpoint's namespace that the receiver's image is pulled with. Default: none.
@@ -82,6 +82,8 @@ type Receiver struct {
 }
 
 // Resources of a container, as in a pod.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.requests) || !has(self.limits) || ['cpu', 'memory'].all(k, !(k in self.requests) || !(k in self.limits) || !isQuantity(string(self.requests[k])) || !isQuantity(string(self.limits[k])) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)`,message="a request must not be greater than the limit of the same resource: lower the request, or raise the limit"
 type Resources struct {
 	// requests is what is reserved, such as {cpu: 100m, memory: 128Mi}.
 	// +optional
@@ -101,10 +103,13 @@ type ImagePullSecret struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="write the name of a Secret: lower-case letters, digits, hyphens and dots"
 	Name string `json:"name"`
 }
 
 // Autoscaling becomes a HorizontalPodAutoscaler, which needs the cluster to measure CPU (metrics-server).
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.minReplicas) || self.minReplicas <= self.maxReplicas`,message="minReplicas (default 2) must not be greater than maxReplicas: lower the first or raise the second"
 type Autoscaling struct {
 	// minReplicas. Default 2; at least 2, so that one may go at any time. Never zero: a cold start takes longer than a platform waits.
 	// +optional

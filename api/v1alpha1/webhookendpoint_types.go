@@ -39,7 +39,7 @@ type WebhookEndpoint struct {
 
 // WebhookEndpointSpec is what you want of an endpoint. Only source and target are required.
 //
-// +kubebuilder:validation:XValidation:rule=`!has(self.receiver.autoscaling) || (has(self.buffer.type) && self.buffer.type != 'Disk')`,message="receiver.autoscaling needs receivers without volumes: write buffer.type: None, or set receiver.replicas instead of autoscaling",fieldPath=".receiver.autoscaling"
+// +kubebuilder:validation:XValidation:rule=`!has(self.receiver.autoscaling) || (has(self.buffer.type) && self.buffer.type != 'Disk')`,message="autoscaling needs receivers without volumes: write buffer.type: None, or set receiver.replicas instead of autoscaling",fieldPath=".receiver.autoscaling"
 type WebhookEndpointSpec struct {
 	// source says which platform calls back, and holds the names of the Secrets that prove it.
 	// +required
