@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Ref names a child. It reads "Service shop/orders-receiver".
@@ -64,10 +66,24 @@ func refusal(c *child, live map[string]any, err error) error {
 		return fmt.Errorf("apply %s: %w", c.ref, err)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return &BeingDeletedError{Ref: c.ref}
+	case isOther(status.Status()):
+		return fmt.Errorf("apply %s: %w", c.ref, apierrors.NewConflict(resourceOf(status.Status()), c.ref.Name, errReplaced))
 	case isFinal(int(status.Status().Code)):
 		return &RefusedError{Ref: c.ref, Reason: reasonOf(status.Status()), Resize: live != nil && isClaim(c.live) && sizeOf(live) != sizeOf(c.want), err: err}
 	}
 	return fmt.Errorf("apply %s: %w", c.ref, err)
+}
+
+var errReplaced = errors.New("another object has got the name since it was read")
+
+// isOther says whether an object was refused because the one that was meant, by its UID, has made room for another. The API server does not
+// call this a conflict.
+func isOther(s metav1.Status) bool {
+	return s.Details != nil && slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+}
+
+func resourceOf(s metav1.Status) schema.GroupResource {
+	return schema.GroupResource{Group: s.Details.Group, Resource: s.Details.Kind}
 }
 
 // isFinal says whether a status code means that the same request would get the same answer. Admission webhooks may choose any code.
@@ -96,18 +112,19 @@ func reasonOf(s metav1.Status) string {
 	if s.Details == nil || len(s.Details.Causes) == 0 {
 		return oneLine(s.Message, maxReason)
 	}
-	causes := s.Details.Causes
-	more := ""
-	if n := len(causes) - maxCauses; n > 0 {
-		causes, more = causes[:maxCauses], fmt.Sprintf("; and %d more", n)
-	}
-	texts := make([]string, 0, len(causes))
-	for _, cause := range causes {
+	texts := make([]string, 0, len(s.Details.Causes))
+	for _, cause := range s.Details.Causes {
 		text := oneLine(withoutObject(cause.Message), maxCause)
 		if cause.Field != "" {
 			text = cause.Field + ": " + text
 		}
 		texts = append(texts, text)
+	}
+	slices.Sort(texts) // causes within a map come in any order, and some twice
+	texts = slices.Compact(texts)
+	more := ""
+	if n := len(texts) - maxCauses; n > 0 {
+		texts, more = texts[:maxCauses], fmt.Sprintf("; and %d more", n)
 	}
 	return oneLine(strings.Join(texts, "; "), maxReason) + more
 }
