@@ -13,7 +13,7 @@ import (
 
 // Namespace makes a namespace with a name of its own and returns that name. At the end of the test it deletes the endpoints in it,
 // so that they don't disturb other tests, and the namespace. What else was in it stays: nothing empties a namespace here.
-func (s *Server) Namespace(t *testing.T, labels map[string]string) string {
+func (s *Server) Namespace(t testing.TB, labels map[string]string) string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}
 	if err := s.Client.Create(t.Context(), namespace); err != nil {
