@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookbay/hookbay/controllers"
 	"github.com/hookbay/hookbay/controllers/local"
 )
 
@@ -34,7 +35,7 @@ func commands() *cobra.Command {
 		Use:   "hookbay",
 		Short: "Webhook callbacks of Lazada and Tencent Cloud IM, received and delivered without loss",
 		Long: `Hookbay receives the webhook callbacks of Lazada and Tencent Cloud IM: it verifies, stores and answers them inside the platform's time limit,
-and delivers them to your own service as CloudEvents, with retries, in order, losing nothing.
+and delivers them to your own service as CloudEvents, with retries, in order, losing nothing: in a cluster (manager), or on this machine (run).
 
 Exit codes: 0 all is well; 1 it failed, or a platform would call an answer of the receiver a failure; 2 the command line or a
 manifest is wrong.`,
@@ -44,6 +45,7 @@ manifest is wrong.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
+		controllers.ManagerCommand(builtVersion()),
 		local.RunCommand(),
 		local.SendCommand(),
 		versionCommand(),
@@ -89,14 +91,21 @@ func versionCommand() *cobra.Command {
 	}
 }
 
+// builtVersion is the version, "" if the program does not know it.
+func builtVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return cmp.Or(version, info.Main.Version)
+	}
+	return version
+}
+
 func versionLine() string {
-	v, c, d := version, commit, date
+	v, c, d := builtVersion(), commit, date
 	if info, ok := debug.ReadBuildInfo(); ok {
 		settings := map[string]string{}
 		for _, s := range info.Settings {
 			settings[s.Key] = s.Value
 		}
-		v = cmp.Or(v, info.Main.Version)
 		c = cmp.Or(c, settings["vcs.revision"])
 		d = cmp.Or(d, settings["vcs.time"])
 	}
