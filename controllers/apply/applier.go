@@ -88,7 +88,11 @@ func (a *Applier) change(ctx context.Context, c *child) (client.Object, error) {
 	if err := a.handOver(ctx, c, owned, live); err != nil {
 		return nil, err
 	}
-	return a.write(ctx, c, live)
+	result, err := a.write(ctx, c, live)
+	if isRefused(err) {
+		return a.reclaim(ctx, c, live, err)
+	}
+	return result, err
 }
 
 // child is one object on its way.

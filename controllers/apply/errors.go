@@ -74,6 +74,12 @@ func refusal(c *child, live map[string]any, err error) error {
 	return fmt.Errorf("apply %s: %w", c.ref, err)
 }
 
+// isRefused says whether the API server found a child invalid.
+func isRefused(err error) bool {
+	_, refused := errors.AsType[*RefusedError](err)
+	return refused && apierrors.IsInvalid(err)
+}
+
 var errReplaced = errors.New("another object has got the name since it was read")
 
 // isOther says whether an object was refused because the one that was meant, by its UID, has made room for another. The API server does not

@@ -19,9 +19,15 @@ type memory struct {
 type agreement struct {
 	version string
 	want    digest
+	// inVain is the last attempt to reclaim fields that did not help.
+	inVain digest
 }
 
 func (m *memory) note(c *child, version string) {
+	m.set(c, agreement{version: version, want: c.digest})
+}
+
+func (m *memory) set(c *child, to agreement) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.endpoints == nil {
@@ -30,23 +36,31 @@ func (m *memory) note(c *child, version string) {
 	if m.endpoints[c.endpoint] == nil {
 		m.endpoints[c.endpoint] = make(map[Ref]agreement)
 	}
-	m.endpoints[c.endpoint][c.ref] = agreement{version: version, want: c.digest}
+	m.endpoints[c.endpoint][c.ref] = to
 }
+
+// get returns what is known of a child; nothing is the zero value.
+func (m *memory) get(c *child) agreement {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.endpoints[c.endpoint][c.ref]
+}
+
+// noteInVain remembers an attempt, so that it is not made in every round: each would change the object's version, and so start the next round.
+func (m *memory) noteInVain(c *child, attempt digest) { m.set(c, agreement{inVain: attempt}) }
+
+func (m *memory) wasInVain(c *child, attempt digest) bool { return m.get(c).inVain == attempt }
 
 // agrees says whether the live object, in the version that it was found in, is known to be as wanted.
 func (m *memory) agrees(c *child) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known, ok := m.endpoints[c.endpoint][c.ref]
-	return ok && known == agreement{version: c.live.GetResourceVersion(), want: c.digest}
+	known := m.get(c)
+	return known.version != "" && known.version == c.live.GetResourceVersion() && known.want == c.digest
 }
 
 // behind says whether the live object was found in a version from before the last one that is known.
 func (m *memory) behind(c *child) bool {
-	m.mu.Lock()
-	known, ok := m.endpoints[c.endpoint][c.ref]
-	m.mu.Unlock()
-	if !ok || known.version == c.live.GetResourceVersion() {
+	known := m.get(c)
+	if known.version == "" || known.version == c.live.GetResourceVersion() {
 		return false
 	}
 	order, err := resourceversion.CompareResourceVersion(c.live.GetResourceVersion(), known.version)
