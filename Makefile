@@ -63,9 +63,10 @@ lint: ## Check the code against the house rules.
 	$(TOOL) golangci-lint run
 
 .PHONY: generate
-generate: ## Write the deep copies of api/ and the CRD in config/crd/bases.
+generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the roles in config/rbac.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=hookbay-manager paths=./controllers/... output:rbac:dir=config/rbac
 
 .PHONY: verify
 verify: generate ## Check that generated files, formatting and go.mod are what they should be.

@@ -75,13 +75,13 @@ func (r *Reconciler) decideBuffer(round *round) error {
 
 // runningBuffer tells the buffer's type from the Deployments, "" if there are none.
 func runningBuffer(deployments []appsv1.Deployment) hookbayv1alpha1.BufferType {
-	for i := range deployments {
-		if _, ok := replicaNumber(&deployments[i]); ok {
-			return hookbayv1alpha1.BufferDisk
-		}
-		return hookbayv1alpha1.BufferNone
+	if len(deployments) == 0 {
+		return ""
 	}
-	return ""
+	if _, ok := replicaNumber(&deployments[0]); ok {
+		return hookbayv1alpha1.BufferDisk
+	}
+	return hookbayv1alpha1.BufferNone
 }
 
 // replicaNumber reads the number of the replica that an object belongs to.

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -33,8 +34,7 @@ func (w *routeWatch) known() (bool, error) {
 	if w.started {
 		return true, nil
 	}
-	kind := gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
-	_, err := w.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	_, err := w.mapper.RESTMapping(schema.GroupKind{Group: gatewayv1.GroupName, Kind: "HTTPRoute"}, gatewayv1.GroupVersion.Version)
 	switch {
 	case meta.IsNoMatchError(err):
 		return false, nil

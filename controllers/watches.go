@@ -29,19 +29,6 @@ const (
 	indexAddress = "spec.address"
 )
 
-// +kubebuilder:rbac:groups=hookbay.dev,resources=webhookendpoints,verbs=get;list;watch
-// +kubebuilder:rbac:groups=hookbay.dev,resources=webhookendpoints/status,verbs=patch
-// +kubebuilder:rbac:groups=hookbay.dev,resources=webhookendpoints/finalizers,verbs=update
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts;persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
 // SetupWithManager has the manager run the reconciler, at most concurrency rounds at a time, on whatever concerns an endpoint.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
 	for field, values := range map[string]client.IndexerFunc{
