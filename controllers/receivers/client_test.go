@@ -275,6 +275,8 @@ func TestAskAll(t *testing.T) {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if most != parallel {
 		t.Errorf("%d were asked at once, want %d", most, parallel)
 	}

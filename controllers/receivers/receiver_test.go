@@ -15,19 +15,25 @@ import (
 	"github.com/hookbay/hookbay/receiver/sources"
 )
 
-// TestAsk_realReceiver asks a whole receiver, so that no name of a page, a field or a metric can change on one side alone.
-func TestAsk_realReceiver(t *testing.T) {
-	source := config.Source{Type: config.SourceLazada, Lazada: &config.Lazada{AppKey: "100132", AppSecretFiles: []config.SecretFile{"secret"}}}
-	snapshot := config.Snapshot{
-		Revision: "r-2",
-		Secrets:  config.Secrets{"secret": "hunter2"},
-		Config: config.Config{Endpoints: []config.Endpoint{{
-			Namespace: "shop", Name: "orders", Generation: 7, Path: "/shop/orders", Source: source,
-			Target:   config.Target{Type: config.TargetHTTP, URL: "http://orders.example.com/"},
-			Delivery: config.Delivery{Suspend: true},
-		}}},
+// running is a whole receiver, so that no name of a page, a field or a metric can change on one side alone.
+type running struct {
+	t        *testing.T
+	app      *app.App
+	client   *Client
+	snapshot config.Snapshot
+}
+
+func start(t *testing.T, change func(*config.Endpoint)) *running {
+	t.Helper()
+	endpoint := config.Endpoint{
+		Namespace: "shop", Name: "orders", Generation: 7, Path: "/shop/orders",
+		Source: config.Source{Type: config.SourceLazada, Lazada: &config.Lazada{AppKey: "100132", AppSecretFiles: []config.SecretFile{"secret"}}},
+		Target: config.Target{Type: config.TargetHTTP, URL: "http://orders.example.com/"},
 	}
-	started := time.Now().Truncate(time.Second)
+	change(&endpoint)
+	snapshot := config.Snapshot{
+		Revision: "r-2", Secrets: config.Secrets{"secret": "hunter2"}, Config: config.Config{Endpoints: []config.Endpoint{endpoint}},
+	}
 	receiver, err := app.New(t.Context(), app.Options{
 		Load:   func() (config.Snapshot, error) { return snapshot, nil },
 		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
@@ -44,22 +50,28 @@ func TestAsk_realReceiver(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	client := clientOf(t, Options{Timeout: time.Minute}, receiver.AdminAddr().String())
-	ask := func() Report {
-		t.Helper()
-		report, err := client.Ask(t.Context(), "192.0.2.1", "shop/orders")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return report
+	r := &running{t: t, app: receiver, client: clientOf(t, Options{Timeout: time.Minute}, receiver.AdminAddr().String()), snapshot: snapshot}
+	for r.ask().NotReady != "" { // it starts
+		continue
 	}
+	return r
+}
 
-	before := ask()
-	for before.NotReady != "" { // it starts
-		before = ask()
+func (r *running) ask() Report {
+	r.t.Helper()
+	report, err := r.client.Ask(r.t.Context(), "192.0.2.1", "shop/orders")
+	if err != nil {
+		r.t.Fatal(err)
 	}
+	return report
+}
+
+func TestAsk_realReceiver(t *testing.T) {
+	started := time.Now().Truncate(time.Second)
+	receiver := start(t, func(e *config.Endpoint) { e.Delivery.Suspend = true })
+	snapshot, source := receiver.snapshot, receiver.snapshot.Config.Endpoints[0].Source
 	want := Report{Digest: snapshot.Config.Digest(), Revision: "r-2", Generation: 7}
-	if diff := cmp.Diff(want, before); diff != "" {
+	if diff := cmp.Diff(want, receiver.ask()); diff != "" {
 		t.Errorf("before the first callback (-want +got):\n%s", diff)
 	}
 
@@ -73,7 +85,7 @@ func TestAsk_realReceiver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, header := range []http.Header{http.Header(signed.Header), {"Authorization": {"forged"}}} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+receiver.ListenAddr().String()+"/shop/orders", bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+receiver.app.ListenAddr().String()+"/shop/orders", bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +96,7 @@ func TestAsk_realReceiver(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	after := ask()
+	after := receiver.ask()
 	for name, at := range map[string]time.Time{"LastAccepted": after.LastAccepted, "LastRefused": after.LastRefused} {
 		if at.Before(started) || at.After(time.Now()) {
 			t.Errorf("%s is %v, want it since %v", name, at, started)
@@ -92,5 +104,13 @@ func TestAsk_realReceiver(t *testing.T) {
 	}
 	if after.Backlog != 1 || after.Held != 1 || after.Oldest <= 0 {
 		t.Errorf("a callback that waits is told as Backlog %d, Held %d, Oldest %v; want 1, 1, more than 0", after.Backlog, after.Held, after.Oldest)
+	}
+}
+
+func TestAsk_realReceiverWithoutBuffer(t *testing.T) {
+	receiver := start(t, func(e *config.Endpoint) { e.Buffer.Type = config.BufferNone })
+	want := Report{Digest: receiver.snapshot.Config.Digest(), Revision: "r-2", Generation: 7}
+	if diff := cmp.Diff(want, receiver.ask()); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }
