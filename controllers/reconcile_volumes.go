@@ -57,6 +57,7 @@ func (r *Reconciler) reconcileVolumes(ctx context.Context, round *round) error {
 	for i := range round.replicas {
 		rep := &round.replicas[i]
 		wanted := manifests.VolumeClaim(round.endpoint, rep.number)
+		keepLarger(wanted, rep.claim)
 		live, err := r.Apply.Apply(ctx, round.stored, wanted)
 		if refused, ok := errors.AsType[*apply.RefusedError](err); ok && refused.Resize && rep.claim != nil {
 			problems = append(problems, cannotGrow(rep.claim, wanted, refused.Reason))
@@ -69,6 +70,17 @@ func (r *Reconciler) reconcileVolumes(ctx context.Context, round *round) error {
 		problems = append(problems, fateOf(wanted, err))
 	}
 	return errors.Join(problems...)
+}
+
+// keepLarger leaves a claim as large as it is, which can't shrink: that of an endpoint that was deleted may be larger than what is wanted now.
+func keepLarger(wanted, has *corev1.PersistentVolumeClaim) {
+	if has == nil {
+		return
+	}
+	size := has.Spec.Resources.Requests[corev1.ResourceStorage]
+	if size.Cmp(wanted.Spec.Resources.Requests[corev1.ResourceStorage]) > 0 {
+		wanted.Spec.Resources.Requests[corev1.ResourceStorage] = size
+	}
 }
 
 func cannotGrow(claim, wanted *corev1.PersistentVolumeClaim, reason string) *problem {

@@ -380,11 +380,13 @@ func TestStory_deletedWithAndWithoutItsVolumes(t *testing.T) {
 		}
 	}
 
-	// Another endpoint of that name takes the volumes over.
+	// Another endpoint of that name takes the volumes over, also if it asks for less.
 	uid := s.get(&corev1.PersistentVolumeClaim{}, "keeps-0").GetUID()
 	s.remove(&hookbayv1alpha1.WebhookEndpoint{}, "keeps")
 	s.collectGarbage("keeps")
-	s.create(endpoint("keeps"))
+	s.create(endpoint("keeps", func(e *hookbayv1alpha1.WebhookEndpoint) {
+		e.Spec.Buffer.Disk = &hookbayv1alpha1.DiskBuffer{Size: new(resource.MustParse("5Gi"))}
+	}))
 	s.ready("keeps")
 	if got := s.get(&corev1.PersistentVolumeClaim{}, "keeps-0").GetUID(); got != uid {
 		t.Error("the retained volume was not taken over")
