@@ -81,6 +81,8 @@ type DiskBuffer struct {
 	// does not; it can't shrink. Receivers are restarted one after another to use the new room.
 	//
 	// With `hookbay run` all endpoints share one store, which may take the sum of their sizes.
+	// ---
+	// Without the pattern that the schema of every Quantity has: the rule says more, and says it in words.
 	// +optional
 	// +kubebuilder:default="10Gi"
 	// +kubebuilder:validation:Schemaless

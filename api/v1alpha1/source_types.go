@@ -42,10 +42,15 @@ type Source struct {
 // its pushes. Every push is signed over its whole body with the app's secret; what is not signed correctly is refused with 401.
 type LazadaSource struct {
 	// appKey is the App Key that the Lazada console shows for the app: digits, in quotes. The signature covers it.
+	// ---
+	// The schema lets a number through to the rules: only they can say that it needs quotes.
 	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-zA-Z0-9]+$')`,message="write the App Key as the Lazada console shows it, such as \"100132\": letters and digits only"
+	// +kubebuilder:validation:XValidation:rule=`type(self) == string`,message="put the App Key in quotes, as in \"100132\": without them it is a number"
+	// +kubebuilder:validation:XValidation:rule=`type(self) != string || self.matches(r'^[a-zA-Z0-9]+$')`,message="write the App Key as the Lazada console shows it, such as \"100132\": letters and digits only"
 	AppKey string `json:"appKey"`
 
 	// appSecretRefs name the App Secret: 1 to 4 keys of Secrets, any of which may match. When the secret is reset, Lazada signs with

@@ -120,7 +120,7 @@ func TestLoad_defaults(t *testing.T) {
 		t.Errorf("got %s at host %q, path %q; want default/lazada-im at any host and /default/lazada-im", e.Key(), e.Host, e.Path)
 	}
 	want := `{"delivery":{"ordering":"Subject","maxInFlight":64,"retry":{"initialInterval":"1s","maxInterval":"5m0s","maxAge":"24h0m0s"}},` +
-		`"buffer":{"type":"Disk","maxBytes":9663676416,"deduplicationWindow":"7h0m0s","retention":"24h0m0s"}}`
+		`"buffer":{"maxBytes":9663676416,"deduplicationWindow":"7h0m0s","retention":"24h0m0s"}}`
 	part := struct {
 		Delivery config.Delivery `json:"delivery"`
 		Buffer   config.Buffer   `json:"buffer"`
@@ -300,4 +300,44 @@ func mustJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestLoad_whatOnlyAClusterKnows: the same manifests serve a cluster, where there is more to say.
+func TestLoad_whatOnlyAClusterKnows(t *testing.T) {
+	const more = `  exposure:
+    host: hooks.example.com
+    ingress: {className: nginx, tlsSecretName: hooks-tls}
+    httpRoute: {parentRefs: [{name: web}]}
+  receiver:
+    replicas: 3
+    resources: {requests: {memory: 1Gi}}
+    tolerations: [{key: dedicated, operator: Exists}]
+    podLabels: {team: im}
+  target:
+`
+	want := mustLoad(t, lazadaYAML).Snapshot()
+	got := mustLoad(t, strings.Replace(lazadaYAML, "  target:\n", more, 1)).Snapshot()
+	if diff := cmp.Diff(string(mustJSON(t, want.Config)), string(mustJSON(t, got.Config))); diff != "" {
+		t.Errorf("the receiver's configuration (-without, +with what only a cluster knows):\n%s", diff)
+	}
+}
+
+// TestLoad_noTransitions changes what an object in a cluster can't change: here there are no volumes, and no object that was there before.
+func TestLoad_noTransitions(t *testing.T) {
+	t.Chdir(t.TempDir())
+	d, err := sharedDefinition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLoader([]string{"shop.yaml"}, strings.NewReader(""), slog.New(slog.DiscardHandler), d)
+	for _, buffer := range []string{
+		"{type: Disk, disk: {size: 20Gi, storageClassName: fast}}", "{disk: {size: 1Gi, storageClassName: slow}}", "{type: None}", "{}",
+	} {
+		writeFile(t, "shop.yaml", strings.Replace(lazadaYAML, "  target:\n", "  buffer: "+buffer+"\n  target:\n", 1))
+		for range 2 { // a change counts when it is read twice
+			if _, err := l.Load(t.Context()); err != nil {
+				t.Errorf("buffer: %s: %v", buffer, err)
+			}
+		}
+	}
 }

@@ -97,7 +97,7 @@ func TestLoad_newcomersMistakes(t *testing.T) {
 		"the app key without quotes": {
 			edit: []string{`"100132"`, "100132"},
 			want: []string{
-				`spec.source.lazada.appKey: put it in quotes: write the App Key as the Lazada console shows it, such as "100132": letters and digits only`,
+				`spec.source.lazada.appKey: put the App Key in quotes, as in "100132": without them it is a number`,
 			},
 		},
 		"the port in quotes": {
@@ -134,7 +134,7 @@ func TestLoad_newcomersMistakes(t *testing.T) {
 		"a field of nothing known": {
 			edit: []string{"  target:\n", "  replicas: 2\n  target:\n"},
 			want: []string{
-				"spec.replicas: unknown field: what can stand here is buffer, delivery, exposure, source, target",
+				"spec.replicas: unknown field: what can stand here is buffer, delivery, exposure, receiver, source, target",
 			},
 		},
 		"a field twice": {
@@ -321,7 +321,7 @@ func TestLoad_bounds(t *testing.T) {
 			"spec.buffer.disk.size: write an amount of disk space of at least 128Mi, such as 10Gi",
 		}},
 		"an unknown buffer": {edit: buffer("{type: Kafka}"), want: []string{
-			`spec.buffer.type: write Disk instead of "Kafka"`,
+			`spec.buffer.type: write Disk or None instead of "Kafka"`,
 		}},
 		"a path with a query": {edit: exposure("{path: \"/hooks?x=1\"}"), want: []string{
 			`spec.exposure.path: write the path only: leave out the query ("?") and the fragment ("#")`,
