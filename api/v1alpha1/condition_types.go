@@ -36,7 +36,7 @@ const (
 	// ReasonKeyMissing: a named Secret does not have the named key.
 	ReasonKeyMissing = "KeyMissing"
 	// ReasonCredentialInvalid: a named key is empty, or cannot be what it should be (a certificate, a signing secret).
-	ReasonCredentialInvalid = "CredentialInvalid"
+	ReasonCredentialInvalid = "CredentialInvalid" //nolint:gosec // the name of a reason
 )
 
 // Reasons of the condition WorkloadReady.

@@ -19,7 +19,8 @@ func (s *Server) Kubectl(t *testing.T, stdin string, arguments ...string) (stdou
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), s.environment.ControlPlane.KubectlPath, append([]string{"--kubeconfig", kubeconfig}, arguments...)...)
+	arguments = append([]string{"--kubeconfig", kubeconfig}, arguments...)
+	cmd := exec.CommandContext(t.Context(), s.environment.ControlPlane.KubectlPath, arguments...) //nolint:gosec // a test's own command
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	err = cmd.Run()

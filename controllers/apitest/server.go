@@ -2,10 +2,13 @@ package apitest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,6 +54,14 @@ func (s *Server) Main(m *testing.M, options ...Option) {
 		fmt.Fprintf(os.Stderr, "start an API server for the tests: %v\n", errors.Join(err, s.environment.Stop()))
 		os.Exit(1)
 	}
+	// The programs run in process groups of their own: nobody else stops them when somebody stops the tests.
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
+	go func() { // until the process ends
+		<-interrupted
+		_ = s.environment.Stop() // there is nobody left to tell
+		os.Exit(130)
+	}()
 	code := m.Run()
 	if err := s.environment.Stop(); err != nil {
 		fmt.Fprintf(os.Stderr, "stop the API server of the tests: %v\n", err)
@@ -63,7 +74,9 @@ func (s *Server) Main(m *testing.M, options ...Option) {
 func WithGatewayAPI(e *envtest.Environment) error {
 	const module = "sigs.k8s.io/gateway-api"
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("find the folder of %s: %w: %s", module, err, stderr.String())
@@ -116,7 +129,7 @@ func assets() (string, error) {
 			`export KUBEBUILDER_ASSETS="$(sh hack/envtest/assets.sh)"`)
 	}
 	for _, program := range []string{"kube-apiserver", "etcd", "kubectl"} {
-		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+		if _, err := fs.Stat(os.DirFS(dir), program); err != nil {
 			return "", fmt.Errorf("KUBEBUILDER_ASSETS must name the folder that holds kube-apiserver, etcd and kubectl: %w", err)
 		}
 	}

@@ -2,7 +2,6 @@ package local
 
 import (
 	"flag"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,7 +26,7 @@ func TestLoad_mistakes(t *testing.T) {
 	}
 	for _, input := range inputs {
 		t.Run(input, func(t *testing.T) {
-			_, err := newLoader([]string{input}, strings.NewReader(""), slog.New(slog.NewTextHandler(io.Discard, nil)), d).Load(t.Context())
+			_, err := newLoader([]string{input}, strings.NewReader(""), slog.New(slog.DiscardHandler), d).Load(t.Context())
 			if err == nil {
 				t.Fatal("it is no mistake")
 			}
