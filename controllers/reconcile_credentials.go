@@ -103,7 +103,8 @@ func (r *Reconciler) judge(ctx context.Context, e *hookbayv1alpha1.WebhookEndpoi
 		}
 	}
 	if len(found) == 0 {
-		if err := credentials.Check(e, values, keyOf(e.Namespace)); err != nil {
+		c := manifests.ReceiverConfig([]hookbayv1alpha1.WebhookEndpoint{*e}).Endpoints[0]
+		if err := credentials.Check(e, &c, values, keyOf(e.Namespace)); err != nil {
 			return wait(condition, hookbayv1alpha1.ReasonCredentialInvalid, "%s", strings.ReplaceAll(err.Error(), "\n", "; ")), nil
 		}
 		return nil, nil

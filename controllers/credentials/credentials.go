@@ -21,11 +21,10 @@ var fields = strings.NewReplacer(
 	"lazada.appSecretFiles", "spec.source.lazada.appSecretRefs", "tencentIM.tokenFiles", "spec.source.tencentIM.tokenRefs",
 )
 
-// Check returns what the receiver would have against the values of the endpoint's Secrets: a signing secret that is none, a CA bundle without a
-// certificate. The values are by manifests.SecretFile, and all there. words says where a reference's value is to be found, such as
-// "Secret shop/lazada-app: the key app-secret". The error holds no value.
-func Check(e *hookbayv1alpha1.WebhookEndpoint, values config.Secrets, words func(manifests.SecretRef) string) error {
-	c := manifests.ReceiverConfig([]hookbayv1alpha1.WebhookEndpoint{*e}).Endpoints[0]
+// Check returns what a receiver with configuration c would have against the values of the endpoint's Secrets: a signing secret that is none, a CA
+// bundle without a certificate. The values are by manifests.SecretFile, and all there. words says where a reference's value is to be
+// found, such as "Secret shop/lazada-app: the key app-secret". The error has a problem each line, and holds no value.
+func Check(e *hookbayv1alpha1.WebhookEndpoint, c *config.Endpoint, values config.Secrets, words func(manifests.SecretRef) string) error {
 	_, err := sources.New(c.Source, values)
 	problems := []error{explain(e, err, words)}
 	to, err := target.NewHTTP(c.Target, values, target.HTTPOptions{})

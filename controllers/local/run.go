@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/credentials"
 	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/receiver/app"
 	"github.com/hookbay/hookbay/receiver/config"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
-	"github.com/hookbay/hookbay/receiver/sources"
 )
 
 // targetPrint is the value of --target that prints events instead of sending them.
@@ -168,47 +168,26 @@ func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 	return snap, nil
 }
 
-// manifestFields gives the fields of the receiver's configuration the names that they have in the manifests.
-var manifestFields = strings.NewReplacer(
-	"target.bearerTokenFile", "spec.target.bearerTokenRef", "target.caBundleFile", "spec.target.caBundleRef",
-	"target.signingSecretFile", "spec.target.signingSecretRef", "target.", "spec.target.",
-	"lazada.appSecretFiles", "spec.source.lazada.appSecretRefs", "tencentIM.tokenFiles", "spec.source.tencentIM.tokenRefs",
-)
-
 // tryOut finds what only shows when sources and targets are made, such as a signing secret that is none, and tells it as a problem of
 // the manifests.
 func tryOut(m *Manifests, snap config.Snapshot) error {
 	var problems []error
-	for i := range snap.Config.Endpoints {
-		e := &snap.Config.Endpoints[i]
-		if _, err := sources.New(e.Source, snap.Secrets); err != nil {
-			problems = append(problems, m.explain(i, err))
+	for i := range m.Endpoints {
+		e := endpointObject{WebhookEndpoint: m.Endpoints[i], where: m.where[i]}
+		words := func(ref manifests.SecretRef) string {
+			secret := e.Namespace + "/" + ref.Name
+			return fmt.Sprintf("Secret %s (%s): the key %s", secret, m.secretWhere[secret], ref.Key)
 		}
-		to, err := target.NewHTTP(e.Target, snap.Secrets, target.HTTPOptions{})
-		if err != nil {
-			problems = append(problems, m.explain(i, err))
-			continue
+		if err := credentials.Check(&e.WebhookEndpoint, &snap.Config.Endpoints[i], snap.Secrets, words); err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				problems = append(problems, e.errorf("%s", line))
+			}
 		}
-		to.Close()
 	}
 	if err := errors.Join(problems...); err != nil {
 		return &InvalidError{problems: err}
 	}
 	return nil
-}
-
-// explain tells what the receiver has against endpoint number i in the words of the manifests.
-func (m *Manifests) explain(i int, err error) error {
-	e := endpointObject{WebhookEndpoint: m.Endpoints[i], where: m.where[i]}
-	text := err.Error()
-	for _, ref := range manifests.SecretRefs(&e.WebhookEndpoint) {
-		secret := e.Namespace + "/" + ref.Name
-		words := fmt.Sprintf("Secret %s (%s): the key %s", secret, m.secretWhere[secret], ref.Key)
-		file := fmt.Sprintf("%q", manifests.SecretFile(e.Namespace, ref.SecretKeyRef))
-		text = strings.ReplaceAll(text, "secret file "+file, words)
-		text = strings.ReplaceAll(text, " "+file, ": "+words)
-	}
-	return e.errorf("%s", manifestFields.Replace(text))
 }
 
 // announce tells people what to do next.

@@ -14,6 +14,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/hookbay/hookbay/controllers/manifests"
+	"github.com/hookbay/hookbay/receiver/config"
 )
 
 // secretObject is a Secret and where it was found. It never prints its values.
@@ -67,7 +68,7 @@ func (s *secretObject) readValues(m *manifest, name string, read func(string) (s
 		if err != nil {
 			problems = append(problems, at+": "+err.Error())
 		}
-		s.values[k] = trimLineBreak(value)
+		s.values[k] = config.TrimLineBreak(value)
 	}
 	return problems
 }
@@ -78,15 +79,6 @@ func fromBase64(text string) (string, error) {
 		return "", errors.New("not base64: write plain text under stringData instead of data")
 	}
 	return string(value), nil
-}
-
-// trimLineBreak drops the one line break that editors and "echo" add, as the receiver does with a mounted Secret.
-func trimLineBreak(s string) string {
-	line, found := strings.CutSuffix(s, "\n")
-	if !found {
-		return s
-	}
-	return strings.TrimSuffix(line, "\r")
 }
 
 // unknownSecretFields decodes the Secret strictly, which finds misspelt fields; its values are right by now.
