@@ -50,9 +50,11 @@ type item struct {
 type appender struct {
 	b *Buffer
 
-	mu      sync.Mutex
-	waiting []*request
-	failed  error // sticky: a sync that failed leaves nothing to trust
+	mu        sync.Mutex
+	waiting   []*request
+	late      []*request // whose callers have given up
+	lateBytes int
+	failed    error // sticky: a sync that failed leaves nothing to trust
 
 	unused  sync.Pool // of *request
 	wake    chan struct{}
@@ -115,7 +117,7 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 		}
 		return appended, err
 	case <-ctx.Done():
-		// The committer has the request still: it is not used again.
+		a.giveUp(r) // the committer may have it still: it is not used again
 		return buffer.Appended{}, fmt.Errorf("wait for the disk: %w", context.Cause(ctx))
 	}
 }
@@ -187,22 +189,6 @@ func (a *appender) gather() {
 		n = now
 		runtime.Gosched()
 	}
-}
-
-// take cuts off the next group.
-func (a *appender) take() []*request {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(a.waiting) && (n == 0 || bytes+a.waiting[n].bytes <= maxGroupBytes) {
-		bytes += a.waiting[n].bytes
-		n++
-	}
-	requests := a.waiting[:n:n]
-	if a.waiting = a.waiting[n:]; len(a.waiting) == 0 {
-		a.waiting = nil
-	}
-	return requests
 }
 
 // commit makes a group durable and lets its callers go.
