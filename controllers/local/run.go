@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -192,7 +193,11 @@ func tryOut(m *Manifests, snap config.Snapshot) error {
 
 // announce tells people what to do next.
 func (f *runFlags) announce(w io.Writer, endpoints []config.Endpoint, listen, admin string) {
-	fmt.Fprintf(w, "\nEvents are stored in %s and ", f.dataDir)
+	stored := "stored in " + f.dataDir + " and "
+	if !slices.ContainsFunc(endpoints, func(e config.Endpoint) bool { return e.Buffer.Type != config.BufferNone }) {
+		stored = ""
+	}
+	fmt.Fprintf(w, "\nEvents are %s", stored)
 	switch f.target {
 	case "":
 		fmt.Fprint(w, "sent to the targets in the manifests.\n")
@@ -205,6 +210,9 @@ func (f *runFlags) announce(w io.Writer, endpoints []config.Endpoint, listen, ad
 		e := &endpoints[i]
 		fmt.Fprintf(w, "\n%s (%s)\n", e.Key(), platformWords(&e.Source))
 		fmt.Fprintf(w, "  callbacks  http://%s%s\n", listen, e.Path)
+		if e.Buffer.Type == config.BufferNone {
+			fmt.Fprint(w, "  buffer     none: a callback is answered when the target has taken it\n")
+		}
 		fmt.Fprintf(w, "  console    %s\n", consoleWords(&e.Source))
 		fmt.Fprintf(w, "  try it     %s send -f %s --endpoint %s%s\n", program(), strings.Join(quotedWords(f.files), " -f "), e.Key(), urlFlag(listen))
 	}
