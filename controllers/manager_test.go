@@ -152,7 +152,7 @@ func fetch(t *testing.T, url, token string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// scraper returns the token of a service account that may read metrics, and of one that may not.
+// scrapers returns the token of a service account that may read metrics, and of one that may not.
 func scrapers(t *testing.T, namespace string) (may, mayNot string) {
 	t.Helper()
 	token := func(name string) string {
@@ -229,12 +229,6 @@ func TestRun_oneOfSeveralLeads(t *testing.T) {
 	leader := holder()
 
 	metricsURL := "https://" + first.MetricsBindAddress + "/metrics"
-	if status, text := fetch(t, metricsURL, ""); status != http.StatusUnauthorized {
-		t.Errorf("metrics for anybody: %d %s", status, text)
-	}
-	if status, text := fetch(t, metricsURL, mayNot); status != http.StatusForbidden {
-		t.Errorf("metrics for one who may not read them: %d %s", status, text)
-	}
 	apitest.Eventually(t, "metrics of the leader", func() error {
 		status, text := fetch(t, metricsURL, may)
 		for _, want := range []string{`hookbay_endpoints{ready="true"} 0`, `leader_election_master_status{name="` + leaseName + `"} 1`} {
@@ -244,6 +238,12 @@ func TestRun_oneOfSeveralLeads(t *testing.T) {
 		}
 		return nil
 	})
+	if status, text := fetch(t, metricsURL, ""); status != http.StatusUnauthorized {
+		t.Errorf("metrics for anybody: %d %s", status, text)
+	}
+	if status, text := fetch(t, metricsURL, mayNot); status != http.StatusForbidden {
+		t.Errorf("metrics for one who may not read them: %d %s", status, text)
+	}
 	if status, _ := fetch(t, "http://"+first.HealthProbeBindAddress+"/healthz", ""); status != http.StatusOK {
 		t.Errorf("/healthz answers %d", status)
 	}
