@@ -8,6 +8,7 @@ package v1alpha1
 //
 // +kubebuilder:validation:XValidation:rule=`has(self.host) || !has(self.ingress)`,message="ingress needs a host: add host, such as hooks.example.com"
 // +kubebuilder:validation:XValidation:rule=`has(self.host) || !has(self.httpRoute)`,message="httpRoute needs a host: add host, such as hooks.example.com"
+// +kubebuilder:validation:XValidation:rule=`!has(self.host) || (!has(self.ingress) && !has(self.httpRoute)) || !isIP(self.host)`,message="host is an IP address, which an Ingress or HTTPRoute can't be for: write a host name, such as hooks.example.com",fieldPath=".host"
 type Exposure struct {
 	// host that callbacks must be addressed to, such as hooks.example.com: lower case, without scheme and port. Default: any host. Calls to
 	// another host are answered with 404. Required with ingress or httpRoute. `hookbay run` ignores it: there, every endpoint

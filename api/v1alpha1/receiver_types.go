@@ -69,10 +69,12 @@ type Receiver struct {
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('hookbay.dev/'))`,message="choose another key: labels that begin with app.kubernetes.io/ or hookbay.dev/ are set by Hookbay"
 	PodLabels map[string]string `json:"podLabels,omitempty"`
 
-	// podAnnotations are added to the pods. Those that begin with hookbay.dev/ are Hookbay's.
+	// podAnnotations are added to the pods. Those that begin with hookbay.dev/ are Hookbay's, and those of AppArmor could only loosen what
+	// binds every receiver.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, !k.startsWith('hookbay.dev/'))`,message="choose another key: annotations that begin with hookbay.dev/ are set by Hookbay"
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, !k.startsWith('container.apparmor.security.beta.kubernetes.io/'))`,message="remove the AppArmor annotations: receivers run under the runtime's default profile"
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
 
 	// autoscaling changes the number of receivers with their load. Only with a buffer that is not on the replica's own disk: write

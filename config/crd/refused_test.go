@@ -131,6 +131,7 @@ func TestRefused_exposure(t *testing.T) {
 	checkRefused(t, map[string]refusal{
 		"an Ingress without a host":    {`exposure: {ingress: {}}`, []string{`spec.exposure: Invalid value: ingress needs a host: add host, such as hooks.example.com`}},
 		"an HTTPRoute without a host":  {`exposure: {httpRoute: {parentRefs: [{name: a}]}}`, []string{`spec.exposure: Invalid value: httpRoute needs a host: add host, such as hooks.example.com`}},
+		"an Ingress for an IP address": {`exposure: {host: "192.0.2.1", ingress: {}}`, []string{`spec.exposure.host: Invalid value: host is an IP address, which an Ingress or HTTPRoute can't be for: write a host name, such as hooks.example.com`}},
 		"a host with scheme":           {`exposure: {host: "https://a.example.com"}`, []string{host + `"https://a.example.com"` + aHost}},
 		"a host with port":             {`exposure: {host: "a.example.com:443"}`, []string{host + `"a.example.com:443"` + aHost}},
 		"a host in capitals":           {`exposure: {host: A.example.com}`, []string{host + `"A.example.com"` + aHost}},
@@ -168,6 +169,7 @@ func TestRefused_receiver(t *testing.T) {
 		"idle CPU":                  {`{buffer: {type: None}, receiver: {autoscaling: {maxReplicas: 3, targetCPUUtilizationPercentage: 9}}}`, []string{scaling + `.targetCPUUtilizationPercentage: Invalid value: 9: spec.receiver.autoscaling.targetCPUUtilizationPercentage in body should be greater than or equal to 10`}},
 		"a label of Kubernetes":     {`receiver: {podLabels: {app.kubernetes.io/name: a}}`, []string{`spec.receiver.podLabels` + ours}},
 		"a label of Hookbay":        {`receiver: {podLabels: {hookbay.dev/traffic: drain}}`, []string{`spec.receiver.podLabels` + ours}},
+		"an AppArmor profile":       {`receiver: {podAnnotations: {container.apparmor.security.beta.kubernetes.io/receiver: unconfined}}`, []string{`spec.receiver.podAnnotations: Invalid value: remove the AppArmor annotations: receivers run under the runtime's default profile`}},
 		"an annotation of Hookbay":  {`receiver: {podAnnotations: {hookbay.dev/revision: "1"}}`, []string{`spec.receiver.podAnnotations: Invalid value: choose another key: annotations that begin with hookbay.dev/ are set by Hookbay`}},
 		"a request above its limit": {`receiver: {resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}`, []string{`spec.receiver.resources: Invalid value: a request must not be greater than the limit of the same resource: lower the request, or raise the limit`}},
 		"a class in capitals":       {`receiver: {priorityClassName: High}`, []string{`spec.receiver.priorityClassName: Invalid value: "High": write the name of a PriorityClass, as kubectl get priorityclass shows it`}},
