@@ -95,6 +95,17 @@ func TestApply_claimCannotGrow(t *testing.T) {
 	}
 }
 
+// A restored claim is somebody else's in every field. They are left alone when it can't grow.
+func TestApply_restoredClaimCannotGrow(t *testing.T) {
+	w := newWorld(t)
+	restored := create(w, w.claim(hookbayv1alpha1.WhenDeletedRetain, "1Gi"))
+	writes := w.wrote(func() { _ = w.refused(w.claim(hookbayv1alpha1.WhenDeletedRetain, "2Gi")) })
+	if len(writes) != 1 {
+		t.Errorf("requests %q, want one", writes)
+	}
+	wantUntouched(w, restored)
+}
+
 // refused applies what must be refused.
 func (w *world) refused(o *corev1.PersistentVolumeClaim) *RefusedError {
 	w.t.Helper()

@@ -33,9 +33,14 @@ func (e *NameTakenError) Error() string {
 // BeingDeletedError says that a child can't be made yet, because one of its name, or its whole namespace, is being deleted. Try again soon.
 type BeingDeletedError struct {
 	Ref
+	// WithNamespace: the namespace is.
+	WithNamespace bool
 }
 
 func (e *BeingDeletedError) Error() string {
+	if e.WithNamespace {
+		return fmt.Sprintf("namespace %s is being deleted: %s can't be made in it", e.Namespace, e.Ref)
+	}
 	return fmt.Sprintf("%s is being deleted: it is made anew when it is gone", e.Ref)
 }
 
@@ -65,7 +70,7 @@ func refusal(c *child, live map[string]any, err error) error {
 	case !errors.As(err, &status):
 		return fmt.Errorf("apply %s: %w", c.ref, err)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return &BeingDeletedError{Ref: c.ref}
+		return &BeingDeletedError{Ref: c.ref, WithNamespace: true}
 	case isOther(status.Status()):
 		return fmt.Errorf("apply %s: %w", c.ref, apierrors.NewConflict(resourceOf(status.Status()), c.ref.Name, errReplaced))
 	case isFinal(int(status.Status().Code)):

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -17,8 +16,8 @@ import (
 	"github.com/hookbay/hookbay/controllers/manifests"
 )
 
-func controlledBy(kind, name string, uid types.UID) []metav1.OwnerReference {
-	return []metav1.OwnerReference{{APIVersion: hookbayv1alpha1.GroupVersion.String(), Kind: kind, Name: name, UID: uid, Controller: new(true)}}
+func controlledBy(kind, name string) []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: hookbayv1alpha1.GroupVersion.String(), Kind: kind, Name: name, UID: "2222", Controller: new(true)}}
 }
 
 // What is not the endpoint's is never touched.
@@ -26,13 +25,13 @@ func TestApply_nameTaken(t *testing.T) {
 	for name, set := range map[string]func(*corev1.Service){
 		"somebody's own":              func(s *corev1.Service) { s.Labels = nil },
 		"a copy with our labels":      func(*corev1.Service) {},
-		"another endpoint's":          func(s *corev1.Service) { s.OwnerReferences = controlledBy(hookbayv1alpha1.Kind, "other", "2222") },
-		"another kind's, of the name": func(s *corev1.Service) { s.OwnerReferences = controlledBy("Shop", "orders", "2222") },
+		"another endpoint's":          func(s *corev1.Service) { s.OwnerReferences = controlledBy(hookbayv1alpha1.Kind, "other") },
+		"another kind's, of the name": func(s *corev1.Service) { s.OwnerReferences = controlledBy("Shop", "orders") },
 		"controlled by an endpoint, but not ours": func(s *corev1.Service) {
-			s.Labels, s.OwnerReferences = nil, controlledBy(hookbayv1alpha1.Kind, "orders", "2222")
+			s.Labels, s.OwnerReferences = nil, controlledBy(hookbayv1alpha1.Kind, "orders")
 		},
 		"owned by us, but controlled by somebody": func(s *corev1.Service) {
-			s.OwnerReferences = append(controlledBy("Shop", "orders", "2222"), s.OwnerReferences...)
+			s.OwnerReferences = append(controlledBy("Shop", "orders"), s.OwnerReferences...)
 			s.OwnerReferences[1].Controller = new(false)
 		},
 	} {
@@ -123,8 +122,13 @@ func TestApply_replacedInTheLastMoment(t *testing.T) {
 			return err
 		},
 	})
-	if _, err := w.applier.Apply(t.Context(), w.endpoint, manifests.Service(w.endpoint)); !apierrors.IsConflict(err) {
-		t.Errorf("error %v, want a conflict", err)
+	writes := w.wrote(func() {
+		if _, err := w.applier.Apply(t.Context(), w.endpoint, manifests.Service(w.endpoint)); !apierrors.IsConflict(err) {
+			t.Errorf("error %v, want a conflict", err)
+		}
+	})
+	if len(writes) != 1 {
+		t.Errorf("requests %q, want one", writes)
 	}
 	wantUntouched(w, foreign)
 }
@@ -191,7 +195,8 @@ func TestApply_namespaceBeingDeleted(t *testing.T) {
 	if err := w.other.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.endpoint.Namespace}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.applier.Apply(t.Context(), w.endpoint, manifests.Service(w.endpoint)); !isType[*BeingDeletedError](err) {
-		t.Errorf("error %v, want a BeingDeletedError", err)
+	_, err := w.applier.Apply(t.Context(), w.endpoint, manifests.Service(w.endpoint))
+	if deleted, ok := errors.AsType[*BeingDeletedError](err); !ok || !deleted.WithNamespace {
+		t.Errorf("error %v, want a BeingDeletedError with the namespace", err)
 	}
 }

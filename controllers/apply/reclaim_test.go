@@ -57,6 +57,21 @@ func TestApply_driftInTheWay(t *testing.T) {
 	}
 }
 
+// Whoever scales is not in the way.
+func TestApply_driftInTheWayOfAnAutoscaler(t *testing.T) {
+	w := newWorld(t)
+	want := w.deployment()
+	want.Spec.Replicas = new(int32(6))
+	w.apply(want)
+	want.Spec.Replicas = nil
+	w.apply(want)
+	change(w, want, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Ports[0].ContainerPort = 1234 })
+	w.apply(want)
+	if d := get(w, want); *d.Spec.Replicas != 6 || len(d.Spec.Template.Spec.Containers[0].Ports) != len(want.Spec.Template.Spec.Containers[0].Ports) {
+		t.Errorf("%d replicas, ports %v; want 6 replicas and our ports", *d.Spec.Replicas, d.Spec.Template.Spec.Containers[0].Ports)
+	}
+}
+
 func specJSON(t *testing.T, o client.Object) string {
 	t.Helper()
 	switch o := o.(type) {

@@ -1,0 +1,90 @@
+package apply
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hookbay/hookbay/controllers/manifests"
+)
+
+// withCache makes the applier read from a cache as the manager's: of objects with our labels, filled by watches.
+func (w *world) withCache() {
+	w.t.Helper()
+	seen := rest.CopyConfig(api.Config)
+	seen.Wrap(w.requests.wrap)
+	ours := labels.SelectorFromSet(labels.Set{manifests.LabelManagedBy: manifests.ManagedBy})
+	reads, err := cache.New(seen, cache.Options{
+		Scheme: api.Scheme, DefaultLabelSelector: ours, DefaultNamespaces: map[string]cache.Config{w.endpoint.Namespace: {}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- reads.Start(w.t.Context()) }() // ends with the test
+	w.t.Cleanup(func() {
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	cached, err := client.NewWithWatch(seen, client.Options{Scheme: api.Scheme, Cache: &client.CacheOptions{Reader: reads}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.applier = New(cached, w.client, nil)
+}
+
+// However far the cache is behind, each change is written once.
+func TestApply_cached(t *testing.T) {
+	w := newWorld(t)
+	w.withCache()
+	for _, image := range []string{"ghcr.io/hookbay/receiver:v0.1.0", "ghcr.io/hookbay/receiver:v0.2.0", "ghcr.io/hookbay/receiver:v0.3.0"} {
+		want := w.deployment()
+		want.Spec.Template.Spec.Containers[0].Image = image
+		if writes := w.wrote(func() { w.apply(want) }); len(writes) != 1 {
+			t.Errorf("%s: requests %q, want one", image, writes)
+		}
+		w.wantNoWrite("applying again, at once", func() {
+			for range 20 {
+				w.apply(want)
+			}
+		})
+	}
+}
+
+func TestApply_cachedDrift(t *testing.T) {
+	w := newWorld(t)
+	w.withCache()
+	service := manifests.Service(w.endpoint)
+	w.apply(service)
+	change(w, service, func(s *corev1.Service) { s.Labels, s.Spec.Selector = nil, map[string]string{"app": "mine"} })
+	deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for get(w, service).Spec.Selector["app"] != "" { // until the cache has heard of it
+		select {
+		case <-deadline:
+			t.Fatal("it is not put back")
+		case <-tick.C:
+			w.apply(service)
+		}
+	}
+	w.wantNoWrite("applying again", func() { w.apply(service) })
+}
+
+func TestApply_cachedNameTaken(t *testing.T) {
+	w := newWorld(t)
+	w.withCache()
+	foreign := manifests.Service(w.endpoint)
+	foreign.Labels = map[string]string{"app": "mine"}
+	foreign = create(w, foreign)
+	foreign = change(w, foreign, func(s *corev1.Service) { s.OwnerReferences = nil })
+	if _, err := w.applier.Apply(t.Context(), w.endpoint, manifests.Service(w.endpoint)); !isType[*NameTakenError](err) {
+		t.Errorf("error %v, want a NameTakenError", err)
+	}
+	wantUntouched(w, foreign)
+}
