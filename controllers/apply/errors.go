@@ -19,6 +19,7 @@ type Ref struct {
 	Kind, Namespace, Name string
 }
 
+// String returns kind, namespace and name.
 func (r Ref) String() string { return r.Kind + " " + r.Namespace + "/" + r.Name }
 
 // NameTakenError says that an object which is not the endpoint's has the name that a child needs. It was not touched.
@@ -26,6 +27,7 @@ type NameTakenError struct {
 	Ref
 }
 
+// Error says what is in the way, and what to do.
 func (e *NameTakenError) Error() string {
 	return fmt.Sprintf("%s exists and is not this endpoint's: delete or rename it, or give the endpoint another name", e.Ref)
 }
@@ -37,6 +39,7 @@ type BeingDeletedError struct {
 	WithNamespace bool
 }
 
+// Error says what is waited for.
 func (e *BeingDeletedError) Error() string {
 	if e.WithNamespace {
 		return fmt.Sprintf("namespace %s is being deleted: %s can't be made in it", e.Namespace, e.Ref)
@@ -56,6 +59,7 @@ type RefusedError struct {
 	err error
 }
 
+// Error says what is refused, and why.
 func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", e.Ref, e.Reason) }
 
 // Unwrap returns the API server's own error.
