@@ -138,7 +138,7 @@ func meaningOf(c *metav1.Condition) meaning {
 		return moves
 	case hookbayv1alpha1.ReasonReconcileFailed:
 		return fails
-	case hookbayv1alpha1.ReasonVolumePending, hookbayv1alpha1.ReasonIngressNotAdmitted, hookbayv1alpha1.ReasonRouteNotAccepted,
+	case hookbayv1alpha1.ReasonVolumePending, hookbayv1alpha1.ReasonIngressNotAdmitted, hookbayv1alpha1.ReasonRoutePending,
 		hookbayv1alpha1.ReasonReceiversUnreachable:
 		return mayFail
 	}

@@ -97,10 +97,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	own := prometheus.NewRegistry()
 	asker := receivers.New(o.receivers)
 	defer asker.Close()
+	writes := apply.NewWrites(own)
 	reconciler := &Reconciler{
 		Client:        mgr.GetClient(),
 		Live:          mgr.GetAPIReader(),
-		Apply:         apply.New(mgr.GetClient(), mgr.GetAPIReader(), apply.NewWrites(own)),
+		Apply:         apply.New(mgr.GetClient(), mgr.GetAPIReader(), writes),
+		Writes:        writes,
 		Receivers:     asker,
 		Events:        NewEventPublisher(mgr.GetEventRecorder(manifests.ManagedBy)),
 		Settings:      manifests.Settings{Image: o.ReceiverImage},

@@ -21,6 +21,7 @@ package controllers
 // +kubebuilder:rbac:roleName=hookbay-metrics-auth,groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:roleName=hookbay-metrics-auth,groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 //
-// The lease of the leader is in the manager's own namespace.
+// The lease of the leader, and the events about it, are in the manager's own namespace.
 //
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=hookbay-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=hookbay-system,resources=events,verbs=create;patch

@@ -89,6 +89,7 @@ func (r *Reconciler) write(ctx context.Context, pod *corev1.Pod, revision string
 	if err != nil {
 		return fmt.Errorf("encode a revision: %w", err)
 	}
+	r.Writes.Count("Pod", "patch")
 	if err := r.Client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("write the revision onto pod %s: %w", pod.Name, err)
 	}

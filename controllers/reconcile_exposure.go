@@ -105,16 +105,16 @@ func (r *Reconciler) reconcileRoute(ctx context.Context, round *round) error {
 	}
 	round.route = route
 	for _, ref := range route.Spec.ParentRefs {
-		if why := notAccepted(route, ref); why != "" {
-			return wait(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonRouteNotAccepted, "HTTPRoute %s/%s: Gateway %s %s",
-				route.Namespace, route.Name, gatewayName(route, ref), why)
+		if reason, why := notAccepted(route, ref); why != "" {
+			return wait(hookbayv1alpha1.ConditionExposed, reason, "HTTPRoute %s/%s: Gateway %s %s", route.Namespace, route.Name, gatewayName(route, ref), why)
 		}
 	}
 	return nil
 }
 
 // notAccepted says why a route is not served by one of its parents, "" if it is.
-func notAccepted(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) string {
+func notAccepted(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) (reason, why string) {
+	const pending = "has not looked at it yet: check that the Gateway exists and that its controller runs"
 	for i := range route.Status.Parents {
 		parent := &route.Status.Parents[i]
 		if gatewayName(route, parent.ParentRef) != gatewayName(route, ref) {
@@ -124,14 +124,14 @@ func notAccepted(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) stri
 			c := meta.FindStatusCondition(parent.Conditions, string(condition))
 			switch {
 			case c == nil || c.ObservedGeneration < route.Generation:
-				return "has not looked at it yet: check that the Gateway exists and that its controller runs"
+				return hookbayv1alpha1.ReasonRoutePending, pending
 			case c.Status != metav1.ConditionTrue:
-				return fmt.Sprintf("does not serve it: %s is %s (%s): %s", c.Type, c.Status, c.Reason, c.Message)
+				return hookbayv1alpha1.ReasonRouteNotAccepted, fmt.Sprintf("does not serve it: %s is %s (%s): %s", c.Type, c.Status, c.Reason, cut(c.Message))
 			}
 		}
-		return ""
+		return "", ""
 	}
-	return "has not looked at it yet: check that the Gateway exists and that its controller runs"
+	return hookbayv1alpha1.ReasonRoutePending, pending
 }
 
 // gatewayName names a parent of a route: namespace/name, and its listener where one is named.

@@ -191,7 +191,7 @@ func TestStory_ingressOffAndHTTPRouteOn(t *testing.T) {
 		e.Spec.Exposure.Ingress = nil
 		e.Spec.Exposure.HTTPRoute = &hookbayv1alpha1.HTTPRoute{ParentRefs: []hookbayv1alpha1.ParentRef{{Name: "public", Namespace: "gateways"}}}
 	})
-	s.condition("orders", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonRouteNotAccepted,
+	s.condition("orders", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonRoutePending,
 		"Gateway gateways/public has not looked at it yet")
 	s.absent(&networkingv1.Ingress{}, "orders-receiver")
 	s.judgeRoute("orders-receiver", metav1.ConditionFalse, "NotAllowedByListeners", "no listener allows routes from this namespace")

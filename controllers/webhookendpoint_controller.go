@@ -15,13 +15,15 @@ import (
 	"github.com/hookbay/hookbay/controllers/receivers"
 )
 
-// Reconciler makes and keeps what each WebhookEndpoint stands for. All fields but Now are required.
+// Reconciler makes and keeps what each WebhookEndpoint stands for. All fields but Writes and Now are required.
 type Reconciler struct {
 	// Client reads from the cache and writes; Live reads what must not be cached: the contents of Secrets.
 	Client client.Client
 	Live   client.Reader
 	// Apply writes the children.
 	Apply *apply.Applier
+	// Writes counts what is written beside the children; nil: it is not counted.
+	Writes *apply.Writes
 	// Receivers asks the pods.
 	Receivers Asker
 	// Events tells people.
@@ -116,10 +118,12 @@ func (r *Reconciler) conclude(ctx context.Context, round *round, failed error) (
 	} else {
 		markFailed(after, failed, r.now())
 	}
-	patch := client.MergeFrom(round.stored)
-	if data, err := patch.Data(after); err != nil || string(data) == "{}" {
+	if data, err := client.MergeFrom(round.stored).Data(after); err != nil || string(data) == "{}" {
 		return pause, err
 	}
+	// With the version that was read: from a cache that is behind, the same news would be told twice.
+	patch := client.MergeFromWithOptions(round.stored, client.MergeFromWithOptimisticLock{})
+	r.Writes.Count(hookbayv1alpha1.Kind, "patch")
 	if err := r.Client.Status().Patch(ctx, after, patch, client.FieldOwner(apply.FieldManager)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}

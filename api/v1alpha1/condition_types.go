@@ -79,6 +79,8 @@ const (
 	ReasonAddressTaken = "AddressTaken"
 	// ReasonIngressNotAdmitted: no Ingress controller has published an address for the Ingress.
 	ReasonIngressNotAdmitted = "IngressNotAdmitted"
+	// ReasonRoutePending: a Gateway has not looked at the HTTPRoute yet.
+	ReasonRoutePending = "RoutePending"
 	// ReasonRouteNotAccepted: a Gateway has not accepted the HTTPRoute; the message says what it says.
 	ReasonRouteNotAccepted = "RouteNotAccepted"
 	// ReasonGatewayAPIMissing: httpRoute is set, and the cluster does not have the Gateway API.

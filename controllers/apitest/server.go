@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type Server struct {
 	Scheme *runtime.Scheme
 
 	environment envtest.Environment
+	users       sync.Mutex // one is added at a time
 }
 
 // Option is something that an API server has beside Hookbay's CRD.

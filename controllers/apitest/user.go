@@ -27,7 +27,9 @@ func (s *Server) User(t *testing.T, rights ...Rights) *rest.Config {
 	t.Helper()
 	name := "user-" + string(uuid.NewUUID())
 	// Without limits of its own, as the administrator: the server is the test's alone.
+	s.users.Lock()
 	user, err := s.environment.AddUser(envtest.User{Name: name}, &rest.Config{QPS: -1})
+	s.users.Unlock()
 	if err != nil {
 		t.Fatalf("add a user: %v", err)
 	}
