@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -137,12 +139,12 @@ func (a *Applier) empty(gvk schema.GroupVersionKind) (client.Object, error) {
 	return object, nil
 }
 
-// find reads the live object. The cache may lack what is there: it holds objects with our labels only, and may be behind. What it does not
-// have, or has in a state from before our last write, is read from the API server.
+// find reads the live object. The cache may lack what is there: it holds objects with our labels only, of kinds that are watched, and may be
+// behind. What it does not have, or has in a state from before our last write, is read from the API server.
 func (a *Applier) find(ctx context.Context, c *child) (bool, error) {
 	key := types.NamespacedName{Namespace: c.ref.Namespace, Name: c.ref.Name}
 	err := a.client.Get(ctx, key, c.live)
-	if apierrors.IsNotFound(err) || err == nil && a.memory.behind(c) {
+	if apierrors.IsNotFound(err) || isNotCached(err) || err == nil && a.memory.behind(c) {
 		if c.live, err = a.empty(c.gvk); err != nil {
 			return false, err
 		}
@@ -156,6 +158,12 @@ func (a *Applier) find(ctx context.Context, c *child) (bool, error) {
 	}
 	c.live.GetObjectKind().SetGroupVersionKind(c.gvk)
 	return true, nil
+}
+
+// isNotCached says whether a cache refused to be asked for a kind that is not watched, as one is that the cluster did not have.
+func isNotCached(err error) bool {
+	_, ok := errors.AsType[*cache.ErrResourceNotCached](err)
+	return ok
 }
 
 // write applies the child. Live is the object as it was found; nil: there was none.

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -13,17 +15,23 @@ import (
 	"github.com/hookbay/hookbay/controllers/manifests"
 )
 
-// withCache makes the applier read from a cache as the manager's: of objects with our labels, filled by watches.
-func (w *world) withCache() {
+// withCache makes the applier read from a cache as the manager's: of objects with our labels, of the kinds that are watched.
+func (w *world) withCache(watched ...client.Object) {
 	w.t.Helper()
 	seen := rest.CopyConfig(api.Config)
 	seen.Wrap(w.requests.wrap)
 	ours := labels.SelectorFromSet(labels.Set{manifests.LabelManagedBy: manifests.ManagedBy})
 	reads, err := cache.New(seen, cache.Options{
 		Scheme: api.Scheme, DefaultLabelSelector: ours, DefaultNamespaces: map[string]cache.Config{w.endpoint.Namespace: {}},
+		ReaderFailOnMissingInformer: true,
 	})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	for _, o := range watched {
+		if _, err := reads.GetInformer(w.t.Context(), o, cache.BlockUntilSynced(false)); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	done := make(chan error, 1)
 	go func() { done <- reads.Start(w.t.Context()) }() // ends with the test
@@ -37,12 +45,15 @@ func (w *world) withCache() {
 		w.t.Fatal(err)
 	}
 	w.applier = New(cached, w.client, nil)
+	if !reads.WaitForCacheSync(w.t.Context()) {
+		w.t.Fatal("the cache is not filled")
+	}
 }
 
 // However far the cache is behind, each change is written once.
 func TestApply_cached(t *testing.T) {
 	w := newWorld(t)
-	w.withCache()
+	w.withCache(&appsv1.Deployment{})
 	for _, image := range []string{"ghcr.io/hookbay/receiver:v0.1.0", "ghcr.io/hookbay/receiver:v0.2.0", "ghcr.io/hookbay/receiver:v0.3.0"} {
 		want := w.deployment()
 		want.Spec.Template.Spec.Containers[0].Image = image
@@ -59,7 +70,7 @@ func TestApply_cached(t *testing.T) {
 
 func TestApply_cachedDrift(t *testing.T) {
 	w := newWorld(t)
-	w.withCache()
+	w.withCache(&corev1.Service{})
 	service := manifests.Service(w.endpoint)
 	w.apply(service)
 	change(w, service, func(s *corev1.Service) { s.Labels, s.Spec.Selector = nil, map[string]string{"app": "mine"} })
@@ -78,7 +89,7 @@ func TestApply_cachedDrift(t *testing.T) {
 
 func TestApply_cachedNameTaken(t *testing.T) {
 	w := newWorld(t)
-	w.withCache()
+	w.withCache(&corev1.Service{})
 	foreign := manifests.Service(w.endpoint)
 	foreign.Labels = map[string]string{"app": "mine"}
 	foreign = create(w, foreign)
@@ -87,4 +98,22 @@ func TestApply_cachedNameTaken(t *testing.T) {
 		t.Errorf("error %v, want a NameTakenError", err)
 	}
 	wantUntouched(w, foreign)
+}
+
+// Kinds that are not watched, such as those of a Gateway API that was not there, are asked for at the API server.
+func TestApply_notCached(t *testing.T) {
+	w := newWorld(t)
+	w.withCache(&appsv1.Deployment{})
+	w.apply(manifests.Service(w.endpoint))
+	w.wantNoWrite("applying again", func() { w.apply(manifests.Service(w.endpoint)) })
+	w.prune()
+	if !w.gone(manifests.Service(w.endpoint)) {
+		t.Error("the Service is not wanted, and still there")
+	}
+	w.prune()
+	e := readEndpoint(t, "../manifests/testdata/endpoints/autoscaled.yaml")
+	e.Namespace = w.endpoint.Namespace
+	if _, err := w.applier.Apply(t.Context(), e, manifests.HTTPRoute(e)); !meta.IsNoMatchError(err) {
+		t.Errorf("without the Gateway API: error %v, want that the kind is not known", err)
+	}
 }

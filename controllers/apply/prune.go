@@ -67,7 +67,11 @@ func (a *Applier) pruneKind(ctx context.Context, owner *hookbayv1alpha1.WebhookE
 		return nil
 	}
 	labels := client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy, manifests.LabelInstance: owner.Name}
-	if err := a.client.List(ctx, list, client.InNamespace(owner.Namespace), labels); err != nil {
+	err = a.client.List(ctx, list, client.InNamespace(owner.Namespace), labels)
+	if isNotCached(err) {
+		err = a.live.List(ctx, list, client.InNamespace(owner.Namespace), labels)
+	}
+	if err != nil {
 		if meta.IsNoMatchError(err) {
 			a.kinds.noteAbsent(gvk.Kind)
 			return nil
