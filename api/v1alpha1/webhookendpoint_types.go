@@ -32,8 +32,9 @@ type WebhookEndpoint struct {
 	// +required
 	Spec WebhookEndpointSpec `json:"spec"`
 
-	// status is what was observed. The controller writes it.
+	// status is what was observed. The controller writes it; until then, observedGeneration is -1.
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status WebhookEndpointStatus `json:"status,omitzero"`
 }
 
@@ -71,9 +72,9 @@ type WebhookEndpointSpec struct {
 
 // WebhookEndpointStatus is what was observed of an endpoint.
 type WebhookEndpointStatus struct {
-	// observedGeneration is the metadata.generation that the conditions are about.
+	// observedGeneration is the metadata.generation that the conditions are about; -1 before the controller has seen the object.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// url is what to enter in the platform's console. Without exposure.ingress and exposure.httpRoute it is the Service's address, which
