@@ -48,7 +48,7 @@ func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 	}{
 		{hookbayv1alpha1.ConditionProgrammed, r.programmed().finding},
 		{hookbayv1alpha1.ConditionExposed, r.exposed()},
-		{hookbayv1alpha1.ConditionWorkloadReady, r.workload()},
+		{hookbayv1alpha1.ConditionWorkloadReady, r.workload(now)},
 		{hookbayv1alpha1.ConditionCredentialsReady, r.credentials()},
 	} {
 		r.set(&s, c.kind, c.finding, now)

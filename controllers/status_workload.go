@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +22,7 @@ func (r *round) wanted() int {
 }
 
 // workload is the condition WorkloadReady.
-func (r *round) workload() finding {
+func (r *round) workload(now time.Time) finding {
 	if p := r.problemWith(hookbayv1alpha1.ConditionWorkloadReady); p != nil {
 		return bad(p.reason, "%s", p.message)
 	}
@@ -46,7 +47,7 @@ func (r *round) workload() finding {
 		}
 	}
 	count := fmt.Sprintf("%d of %s %s ready", ready, plural(wanted, "receiver"), verb(wanted, "is", "are"))
-	switch trouble := r.trouble(); {
+	switch trouble := r.trouble(now); {
 	case ready == wanted && current == wanted:
 		return good(hookbayv1alpha1.ReasonReceiversReady, "%s%s", count, r.draining())
 	case trouble != nil:
@@ -82,8 +83,11 @@ func (r *round) draining() string {
 	return words.String()
 }
 
+// usualWait is how long a new claim may wait for its volume before that is told as a trouble.
+const usualWait = 20 * time.Second
+
 // trouble finds what keeps a wanted receiver from being ready, if it is something to act on.
-func (r *round) trouble() *problem {
+func (r *round) trouble(now time.Time) *problem {
 	for i := range r.deployments {
 		if p := podsRefused(&r.deployments[i]); p != nil {
 			return p
@@ -91,7 +95,7 @@ func (r *round) trouble() *problem {
 	}
 	for _, rep := range r.wantedReplicas() {
 		pod := r.podOf(&rep)
-		pending := rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending
+		pending := rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending && now.Sub(rep.claim.CreationTimestamp.Time) > usualWait
 		if pending && pod != nil && pod.Spec.NodeName == "" {
 			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
 				"claim %s has no volume yet: check its StorageClass (kubectl describe pvc -n %s %s)", rep.claim.Name, rep.claim.Namespace, rep.claim.Name)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -70,7 +71,7 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 	fs := cmd.Flags()
 	fs.StringArrayVarP(&f.files, "filename", "f", nil, filesHelp)
 	fs.StringArrayVar(&f.endpoints, "endpoint", nil, "only this endpoint: NAME or NAMESPACE/NAME; may be repeated (default all)")
-	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it")
+	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it. With an address instead of a name, callbacks name the endpoint's exposure.host")
 	fs.StringVar(&f.event, "event", "", "which sample to send, see --list (default: the platform's most usual one)")
 	fs.StringVar(&f.data, "data", "", "body to send instead of a sample: the text itself, @FILE, or @- for standard input; may be empty")
 	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint: each is another event, but with --data and for samples without anything to count they are repeats of one")
@@ -119,6 +120,8 @@ type play struct {
 	sample   source.Sample
 	// fixed says that the body is the user's and does not vary.
 	fixed bool
+	// host is the host that is named to the receiver; empty: that of the URL.
+	host string
 }
 
 // repeats says that callbacks are one event, or one of each subject, however many are sent.
@@ -139,6 +142,7 @@ func send(ctx context.Context, f *sendFlags, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return err
 	}
+	nameHosts(plays, m, f.url)
 	if f.list {
 		return listSamples(stdout, plays)
 	}
@@ -193,6 +197,25 @@ func choose(s config.Snapshot, names []string) ([]play, error) {
 		}
 	}
 	return plays, nil
+}
+
+// nameHosts has callbacks name the endpoint's own host where the URL has none, but an address, as of a Service or of kubectl port-forward: a
+// receiver in a cluster answers 404 to any other.
+func nameHosts(plays []play, m *Manifests, to string) {
+	u, err := url.Parse(to)
+	if err != nil {
+		return
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && u.Hostname() != "localhost" {
+		return
+	}
+	for i := range plays {
+		for j := range m.Endpoints {
+			if e := &m.Endpoints[j]; e.Namespace+"/"+e.Name == plays[i].endpoint.Key() {
+				plays[i].host = e.Spec.Exposure.Host
+			}
+		}
+	}
 }
 
 // prepare decides what each endpoint is sent. Endpoints of a platform that has no such event are left out.

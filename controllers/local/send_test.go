@@ -167,6 +167,34 @@ func TestSend(t *testing.T) {
 	}
 }
 
+func TestSend_namesTheHost(t *testing.T) {
+	withHost := strings.Replace(lazadaYAML, "spec:\n", "spec:\n  exposure: {host: hooks.example.com}\n", 1)
+	var got string
+	s := newServer(t, mustLoad(t, withHost), func(r *http.Request) int { got = r.Host; return 0 })
+	if out, err := runSend(t, withHost, "--url", s.URL); err != nil || got != "hooks.example.com" {
+		t.Errorf("a callback to %s named the host %q (%v), want the endpoint's\n%s", s.URL, got, err, out)
+	}
+}
+
+func TestNameHosts(t *testing.T) {
+	m := mustLoad(t, strings.Replace(lazadaYAML, "spec:\n", "spec:\n  exposure: {host: hooks.example.com}\n", 1))
+	for to, want := range map[string]string{
+		"http://127.0.0.1:8080":      "hooks.example.com",
+		"http://[fd00::1]":           "hooks.example.com",
+		"http://localhost:8080":      "hooks.example.com",
+		"https://tunnel.example.com": "", // such a name leads through a proxy that goes by it
+	} {
+		plays, err := choose(m.Snapshot(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nameHosts(plays, m, to)
+		if plays[0].host != want {
+			t.Errorf("callbacks to %s name %q, want %q", to, plays[0].host, want)
+		}
+	}
+}
+
 // Each call sends new events, unless it is given the same seed.
 func TestSend_seed(t *testing.T) {
 	s := newServer(t, mustLoad(t, lazadaYAML), takeAll)

@@ -124,6 +124,7 @@ func (s *sender) post(ctx context.Context, p *play, body []byte) outcome {
 	if err != nil {
 		return outcome{objection: err}
 	}
+	req.Host = p.host
 	maps.Copy(req.Header, http.Header(signed.Header))
 	start := time.Now()
 	resp, err := s.client.Do(req)
