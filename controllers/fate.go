@@ -38,7 +38,7 @@ func stall(condition, reason, format string, args ...any) *problem {
 // The pauses between rounds in which nothing that is watched happens.
 const (
 	// soon is for what is under way: pods that take a new configuration, a replica that delivers its last events.
-	soon = 2 * time.Second
+	soon = time.Second
 	// steady is for an endpoint at rest: its traffic is gathered this often.
 	steady = 30 * time.Second
 )

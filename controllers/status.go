@@ -162,7 +162,7 @@ type programming struct {
 }
 
 func (r *round) programmed() programming {
-	total := max(len(r.pods), r.wanted())
+	total := max(int(r.servingPods()), r.wanted())
 	if r.frozen && len(r.pods) == 0 {
 		return programming{finding: unknown(hookbayv1alpha1.ReasonNoReceivers, "there is no receiver")}
 	}
@@ -173,10 +173,12 @@ func (r *round) programmed() programming {
 		answer, asked := r.asked[pod.Name]
 		switch {
 		case asked && r.serves(answer):
-			served++
+			if serving(pod) {
+				served++
+			}
 		case asked && answer.Err == nil && answer.Refused != "" && r.currentTemplate(pod):
 			refused = cmp.Or(refused, fmt.Sprintf("receiver %s refuses the configuration and goes on with the one before: %s", pod.Name, cut(answer.Refused)))
-		case !podReady(pod):
+		case !podReady(pod), !serving(pod): // one that drains is no matter of the platform's
 		case !asked || answer.Err != nil:
 			unreachable = cmp.Or(unreachable, fmt.Sprintf("receiver %s can't be asked (%v): let the manager reach port %d of the pods",
 				pod.Name, answer.Err, manifests.PortAdmin))
@@ -186,7 +188,7 @@ func (r *round) programmed() programming {
 	}
 	progress := fmt.Sprintf("%d of %s %s generation %d", served, plural(total, "receiver"), verb(total, "serves", "serve"), r.stored.Generation)
 	switch {
-	case r.frozen && served < len(r.pods):
+	case r.frozen && served < total:
 		return programming{finding: bad(hookbayv1alpha1.ReasonProgramming, "generation %d is held back; the receivers go on with what they have",
 			r.stored.Generation)}
 	case refused != "":

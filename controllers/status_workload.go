@@ -106,7 +106,7 @@ func (r *round) trouble(now time.Time) *problem {
 		}
 	}
 	for i := range r.pods {
-		if pod := &r.pods[i]; pod.Labels[manifests.LabelTraffic] == manifests.TrafficServe && !podReady(pod) {
+		if pod := &r.pods[i]; serving(pod) && !podReady(pod) {
 			if p := r.podTrouble(pod); p != nil {
 				return p
 			}
@@ -162,6 +162,11 @@ func (r *round) podTrouble(pod *corev1.Pod) *problem {
 	return nil
 }
 
+// serving says whether a pod takes callbacks, as far as its template says.
+func serving(pod *corev1.Pod) bool {
+	return pod.Labels[manifests.LabelTraffic] == manifests.TrafficServe
+}
+
 func podReady(pod *corev1.Pod) bool {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {
@@ -186,7 +191,7 @@ func (r *round) currentTemplate(pod *corev1.Pod) bool {
 func (r *round) servingPods() int32 {
 	n := int32(0)
 	for i := range r.pods {
-		if r.pods[i].Labels[manifests.LabelTraffic] == manifests.TrafficServe {
+		if serving(&r.pods[i]) {
 			n++
 		}
 	}
