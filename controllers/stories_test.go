@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,8 +12,10 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/manifests"
@@ -414,4 +418,34 @@ func TestStory_theReceiverImageIsUpgraded(t *testing.T) {
 	s.startManager("example.com/receiver:v3")
 	s.eventually("all pods have the new image", func() bool { return s.images() == "example.com/receiver:v3" })
 	s.ready("orders")
+}
+
+// The samples as they are, but for the namespace: the pods of each are admitted under Pod Security "restricted".
+func TestStory_everySampleBecomesReady(t *testing.T) {
+	s := newStory(t)
+	files, err := filepath.Glob("../config/samples/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	var names []string
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o unstructured.Unstructured
+		if err := yaml.Unmarshal(data, &o.Object); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		s.createObject(&o)
+		if o.GetKind() == hookbayv1alpha1.Kind {
+			names = append(names, o.GetName())
+		}
+	}
+	if len(names) < 2 {
+		t.Errorf("samples of the endpoints %v, want one of each source", names)
+	}
+	for _, name := range names {
+		s.ready(name)
+	}
 }
