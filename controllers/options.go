@@ -80,7 +80,7 @@ func DefaultOptions(version string) Options {
 		MetricsBindAddress:      ":8443",
 		MetricsSecure:           true,
 		HealthProbeBindAddress:  ":8081",
-		MaxConcurrentReconciles: 4,
+		MaxConcurrentReconciles: 16, // a round waits more than it works: for the API server, and for receivers that don't answer
 		LogLevel:                "info",
 		LogFormat:               formatJSON,
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -90,7 +91,9 @@ func (r *Reconciler) write(ctx context.Context, pod *corev1.Pod, revision string
 		return fmt.Errorf("encode a revision: %w", err)
 	}
 	r.Writes.Count("Pod", "patch")
-	if err := r.Client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
+	// The result is not read into pod, which is the cache's.
+	target := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
+	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("write the revision onto pod %s: %w", pod.Name, err)
 	}
 	return nil

@@ -87,7 +87,7 @@ func (r *Reconciler) reconcileRoute(ctx context.Context, round *round) error {
 	if wanted == nil {
 		return nil
 	}
-	known, err := r.routes.known()
+	known, err := r.routes.known(ctx)
 	if err != nil {
 		return err
 	}

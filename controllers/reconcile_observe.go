@@ -19,7 +19,10 @@ import (
 // observe reads what there is of the endpoint's workload, and decides what spec leaves open.
 func (r *Reconciler) observe(ctx context.Context, round *round) error {
 	e := round.endpoint
-	mine := []client.ListOption{client.InNamespace(e.Namespace), client.MatchingLabels(manifests.Labels(e))}
+	mine := []client.ListOption{
+		client.InNamespace(e.Namespace), client.MatchingLabels(manifests.Labels(e)), client.MatchingFields{indexInstance: e.Name},
+		client.UnsafeDisableDeepCopy, // nothing of them is changed in a round
+	}
 	var (
 		deployments appsv1.DeploymentList
 		pods        corev1.PodList

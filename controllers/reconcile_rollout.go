@@ -57,7 +57,7 @@ func (r *Reconciler) decide(ctx context.Context, round *round) {
 		if i >= wanted {
 			traffic = manifests.TrafficDrain
 		}
-		template := manifests.ReplicaDeployment(round.endpoint, r.Settings, rep.number, traffic).Annotations[manifests.AnnotationTemplate]
+		template := r.replicaDeployment(round, rep, traffic).Annotations[manifests.AnnotationTemplate]
 		s.exists = true
 		s.current = rep.deployment.Annotations[manifests.AnnotationTemplate] == template
 		s.ready = deploymentReady(rep.deployment)
@@ -70,6 +70,15 @@ func (r *Reconciler) decide(ctx context.Context, round *round) {
 	for i, d := range plan(states, wanted) {
 		round.replicas[i].decision = d
 	}
+}
+
+// replicaDeployment is the Deployment that a replica should have with this traffic. It is made once in a round: to digest its template is one of
+// the costly things.
+func (r *Reconciler) replicaDeployment(round *round, rep *replica, traffic string) *appsv1.Deployment {
+	if rep.wanted == nil || rep.traffic != traffic {
+		rep.wanted, rep.traffic = manifests.ReplicaDeployment(round.endpoint, r.Settings, rep.number, traffic), traffic
+	}
+	return rep.wanted
 }
 
 // empty says whether a draining replica's volume holds nothing undelivered, and else how many events, as far as it says so (else -1).
@@ -97,7 +106,7 @@ func (r *Reconciler) carryOut(ctx context.Context, round *round, rep *replica) e
 		if rep.decision == drain {
 			traffic = manifests.TrafficDrain
 		}
-		live, err := r.ensure(ctx, round, manifests.ReplicaDeployment(round.endpoint, r.Settings, rep.number, traffic))
+		live, err := r.ensure(ctx, round, r.replicaDeployment(round, rep, traffic))
 		if d, ok := live.(*appsv1.Deployment); ok {
 			rep.deployment, rep.current = d, true
 		}

@@ -45,8 +45,10 @@ type replica struct {
 	number     int
 	deployment *appsv1.Deployment            // nil: not there yet
 	claim      *corev1.PersistentVolumeClaim // nil: not there yet
-	current    bool                          // its Deployment has the template that is wanted
-	held       int64                         // events on its volume, if it is one too many and can be asked
+	wanted     *appsv1.Deployment            // what it should be with traffic, once that has been asked
+	traffic    string
+	current    bool  // its Deployment has the template that is wanted
+	held       int64 // events on its volume, if it is one too many and can be asked
 	decision   decision
 }
 

@@ -24,11 +24,12 @@ type routeWatch struct {
 	mapper     meta.RESTMapper
 
 	mu      sync.Mutex
+	indexed bool
 	started bool
 }
 
-// known says whether the cluster has HTTPRoutes, and if so sees to it that they are watched.
-func (w *routeWatch) known() (bool, error) {
+// known says whether the cluster has HTTPRoutes, and if so sees to it that they are watched, and indexed as all children are.
+func (w *routeWatch) known(ctx context.Context) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.started {
@@ -40,6 +41,12 @@ func (w *routeWatch) known() (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look up the kind HTTPRoute: %w", err)
+	}
+	if !w.indexed {
+		if err := w.cache.IndexField(ctx, &gatewayv1.HTTPRoute{}, indexInstance, instanceName); err != nil {
+			return false, fmt.Errorf("index HTTPRoutes by their endpoint: %w", err)
+		}
+		w.indexed = true
 	}
 	err = w.controller.Watch(source.Kind(w.cache, &gatewayv1.HTTPRoute{},
 		handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, route *gatewayv1.HTTPRoute) []ctrl.Request { return instance(ctx, route) }),

@@ -172,7 +172,7 @@ func TestStory_aForeignDeploymentScaledByHandComesBack(t *testing.T) {
 
 func TestRouteWatch_withoutTheGatewayAPI(t *testing.T) {
 	w := routeWatch{mapper: meta.NewDefaultRESTMapper([]schema.GroupVersion{appsv1.SchemeGroupVersion})}
-	known, err := w.known()
+	known, err := w.known(t.Context())
 	if known || err != nil {
 		t.Errorf("known = %v, %v in a cluster without the Gateway API, want false", known, err)
 	}

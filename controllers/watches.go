@@ -21,8 +21,10 @@ import (
 	"github.com/hookbay/hookbay/controllers/manifests"
 )
 
-// The indexes of the cached endpoints.
+// The indexes of what is cached.
 const (
+	// indexInstance holds the name of the endpoint that a child or pod has as a label.
+	indexInstance = "metadata.labels.instance"
 	// indexSecret holds the names of the Secrets that an endpoint names.
 	indexSecret = "spec.secrets"
 	// indexAddress holds the host and path of an endpoint that has a host.
@@ -39,6 +41,12 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 			return fmt.Errorf("index endpoints by %s: %w", field, err)
 		}
 	}
+	for _, child := range watched() {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, child, indexInstance, instanceName); err != nil {
+			return fmt.Errorf("index %T by their endpoint: %w", child, err)
+		}
+	}
+	r.Apply.UseIndex(indexInstance)
 	secretNamed := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
 		return r.with(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexSecret: o.GetName()})
 	})
@@ -64,7 +72,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	r.routes = &routeWatch{controller: c, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper()}
-	_, err = r.routes.known()
+	_, err = r.routes.known(ctx)
 	return err
 }
 
@@ -84,6 +92,9 @@ func instance(_ context.Context, o client.Object) []ctrl.Request {
 	}
 	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: l[manifests.LabelInstance]}}}
 }
+
+// instanceName is what indexInstance holds.
+func instanceName(o client.Object) []string { return []string{o.GetLabels()[manifests.LabelInstance]} }
 
 // with lists the endpoints that match.
 func (r *Reconciler) with(ctx context.Context, opts ...client.ListOption) []ctrl.Request {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -118,8 +119,8 @@ func (r *Reconciler) conclude(ctx context.Context, round *round, failed error) (
 	} else {
 		markFailed(after, failed, r.now())
 	}
-	if data, err := client.MergeFrom(round.stored).Data(after); err != nil || string(data) == "{}" {
-		return pause, err
+	if equality.Semantic.DeepEqual(round.stored.Status, after.Status) {
+		return pause, nil
 	}
 	// With the version that was read: from a cache that is behind, the same news would be told twice.
 	patch := client.MergeFromWithOptions(round.stored, client.MergeFromWithOptimisticLock{})

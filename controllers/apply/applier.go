@@ -29,6 +29,7 @@ type Applier struct {
 	writes *Writes
 	memory memory
 	kinds  kinds
+	index  string
 }
 
 // New returns an Applier that reads from and writes by c, which may read from a cache of the objects with our labels, and reads from live
@@ -37,11 +38,16 @@ func New(c client.Client, live client.Reader, writes *Writes) *Applier {
 	return &Applier{client: c, live: live, writes: writes, kinds: kinds{now: time.Now}}
 }
 
+// UseIndex has an endpoint's children found by a field index of the client's cache, which must hold the value of manifests.LabelInstance of every
+// kind that is pruned. Without it all objects of their namespace are gone through.
+func (a *Applier) UseIndex(field string) { a.index = field }
+
 // Forget frees what is remembered of an endpoint that is gone.
 func (a *Applier) Forget(endpoint types.NamespacedName) { a.memory.forget(endpoint) }
 
 // Apply makes a child be what desired says, and returns it as it is then: an object of desired's type, never older than our own last write
-// of it. It writes only if the live object differs in what is ours. Fields that desired leaves out are not touched, unless we set them before.
+// of it, which may be the cache's and must not be changed. It writes only if the live object differs in what is ours. Fields that desired
+// leaves out are not touched, unless we set them before.
 //
 // Errors that people can do something about are a *NameTakenError, a *RefusedError or a *BeingDeletedError. A conflict (apierrors.IsConflict)
 // means that somebody else was faster: try again. If the cluster does not know the kind, meta.IsNoMatchError holds for the error.
@@ -61,6 +67,7 @@ func (a *Applier) Apply(ctx context.Context, owner *hookbayv1alpha1.WebhookEndpo
 		if a.memory.agrees(c) {
 			return c.live, nil
 		}
+		c.live = c.live.DeepCopyObject().(client.Object) // writes read their result into it
 	}
 	if c.want, err = toApply(desired, c.gvk); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.ref, err)
@@ -143,7 +150,7 @@ func (a *Applier) empty(gvk schema.GroupVersionKind) (client.Object, error) {
 // behind. What it does not have, or has in a state from before our last write, is read from the API server.
 func (a *Applier) find(ctx context.Context, c *child) (bool, error) {
 	key := types.NamespacedName{Namespace: c.ref.Namespace, Name: c.ref.Name}
-	err := a.client.Get(ctx, key, c.live)
+	err := a.client.Get(ctx, key, c.live, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) || isNotCached(err) || err == nil && a.memory.behind(c) {
 		if c.live, err = a.empty(c.gvk); err != nil {
 			return false, err

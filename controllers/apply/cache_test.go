@@ -12,8 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hookbay/hookbay/controllers/apitest"
 	"github.com/hookbay/hookbay/controllers/manifests"
 )
+
+// testIndex is the index of what withCache watches.
+const testIndex = "metadata.labels.instance"
 
 // withCache makes the applier read from a cache as the manager's: of objects with our labels, of the kinds that are watched.
 func (w *world) withCache(watched ...client.Object) {
@@ -29,6 +33,11 @@ func (w *world) withCache(watched ...client.Object) {
 		w.t.Fatal(err)
 	}
 	for _, o := range watched {
+		if err := reads.IndexField(w.t.Context(), o, testIndex, func(o client.Object) []string {
+			return []string{o.GetLabels()[manifests.LabelInstance]}
+		}); err != nil {
+			w.t.Fatal(err)
+		}
 		if _, err := reads.GetInformer(w.t.Context(), o, cache.BlockUntilSynced(false)); err != nil {
 			w.t.Fatal(err)
 		}
@@ -47,6 +56,33 @@ func (w *world) withCache(watched ...client.Object) {
 	w.applier = New(cached, w.client, nil)
 	if !reads.WaitForCacheSync(w.t.Context()) {
 		w.t.Fatal("the cache is not filled")
+	}
+}
+
+// With an index, children are found as without: those of the endpoint, and no others.
+func TestPrune_indexed(t *testing.T) {
+	w := newWorld(t)
+	w.withCache(&corev1.Service{})
+	w.applier.UseIndex(testIndex)
+	mine := w.apply(manifests.Service(w.endpoint))
+	neighbour := w.endpoint.DeepCopy()
+	neighbour.Name, neighbour.UID = "chat", "11111111-0000-0000-0000-000000000002"
+	theirs, err := w.applier.Apply(t.Context(), neighbour, manifests.Service(neighbour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apitest.Eventually(t, "the cache to have both", func() error {
+		for _, o := range []client.Object{mine, theirs} {
+			if err := w.applier.client.Get(t.Context(), client.ObjectKeyFromObject(o), &corev1.Service{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.wantNoWrite("pruning when all is wanted", func() { w.prune(mine) })
+	w.prune()
+	if !w.gone(mine) || w.gone(theirs) {
+		t.Errorf("own Service gone %v, the neighbour's %v; want true, false", w.gone(mine), w.gone(theirs))
 	}
 }
 

@@ -67,7 +67,11 @@ func (a *Applier) pruneKind(ctx context.Context, owner *hookbayv1alpha1.WebhookE
 		return nil
 	}
 	labels := client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy, manifests.LabelInstance: owner.Name}
-	err = a.client.List(ctx, list, client.InNamespace(owner.Namespace), labels)
+	mine := []client.ListOption{client.InNamespace(owner.Namespace), labels, client.UnsafeDisableDeepCopy} // they are looked at, or deleted
+	if a.index != "" {
+		mine = append(mine, client.MatchingFields{a.index: owner.Name})
+	}
+	err = a.client.List(ctx, list, mine...)
 	if isNotCached(err) {
 		err = a.live.List(ctx, list, client.InNamespace(owner.Namespace), labels)
 	}
