@@ -190,6 +190,7 @@ func cacheOptions(namespaces []string) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&hookbayv1alpha1.WebhookEndpoint{}: {Label: labels.Everything(), Transform: cache.TransformStripManagedFields()},
 			&corev1.Secret{}:                   {Label: labels.Everything(), Transform: onlyIdentity},
+			&corev1.ConfigMap{}:                {Transform: onlyOurContents},
 			&corev1.Pod{}:                      {Transform: cache.TransformStripManagedFields()},
 		},
 		// What is not watched is not read from the cache: that fails, instead of caching Secrets, or of finding only what has our label.
@@ -204,7 +205,17 @@ func cacheOptions(namespaces []string) cache.Options {
 	return options
 }
 
-var _ toolscache.TransformFunc = onlyIdentity
+// onlyOurContents drops what is in ConfigMaps that have our label and are no endpoint's: anybody may make them, as large and many as he likes.
+func onlyOurContents(o any) (any, error) {
+	if m, ok := o.(*corev1.ConfigMap); ok {
+		if owner := metav1.GetControllerOf(m); owner == nil || owner.Kind != hookbayv1alpha1.Kind {
+			m.Data, m.BinaryData, m.ManagedFields = nil, nil, nil
+		}
+	}
+	return o, nil
+}
+
+var _, _ toolscache.TransformFunc = onlyIdentity, onlyOurContents
 
 // onlyIdentity leaves of a Secret what says which one it is and whether it changed. Its annotations may hold its contents: kubectl apply
 // writes them there.

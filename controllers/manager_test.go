@@ -26,6 +26,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/apitest"
 	"github.com/hookbay/hookbay/controllers/manifests"
 )
@@ -88,8 +89,21 @@ func TestCacheOptions(t *testing.T) {
 		if _, route := object.(*gatewayv1.HTTPRoute); route {
 			t.Error("the manager does not start where the API server does not know HTTPRoutes, if they have an entry")
 		}
-		if _, pod := object.(*corev1.Pod); pod == (by.Label != nil) {
-			t.Errorf("%T: pods are watched by the label, Secrets and endpoints without", object)
+		_, pod := object.(*corev1.Pod)
+		_, config := object.(*corev1.ConfigMap)
+		if (pod || config) == (by.Label != nil) {
+			t.Errorf("%T: children and pods are watched by the label, Secrets and endpoints without", object)
+		}
+	}
+}
+
+func TestOnlyOurContents(t *testing.T) {
+	data := map[string]string{"config.json": "{}"}
+	owned := &corev1.ConfigMap{Data: data}
+	owned.OwnerReferences = []metav1.OwnerReference{{Kind: hookbayv1alpha1.Kind, Controller: new(true)}}
+	for m, want := range map[*corev1.ConfigMap]int{owned: 1, {Data: data}: 0} {
+		if _, err := onlyOurContents(m); err != nil || len(m.Data) != want {
+			t.Errorf("a ConfigMap with the owners %v keeps %d keys (%v), want %d", m.OwnerReferences, len(m.Data), err, want)
 		}
 	}
 }

@@ -7,7 +7,12 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/apply"
@@ -25,18 +30,33 @@ func (r *Reconciler) reconcileChildren(ctx context.Context, round *round) error 
 	return errors.Join(problems...)
 }
 
-// ensure makes a child be as it is wanted, and returns it as it is. In a frozen round it stays as it is; nil: it does not exist.
+// ensure makes a child be as it is wanted, and returns it as it is. In a frozen round it stays as it is, but what running receivers need and
+// has nothing to do with credentials is made again if somebody deleted it; nil: it does not exist.
 func (r *Reconciler) ensure(ctx context.Context, round *round, child client.Object) (client.Object, error) {
 	round.want(child)
 	if round.frozen {
 		live := child.DeepCopyObject().(client.Object)
-		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(child), live); err != nil {
-			return nil, client.IgnoreNotFound(err)
+		err := r.Client.Get(ctx, client.ObjectKeyFromObject(child), live)
+		switch {
+		case err == nil:
+			return live, nil
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("read %s: %w", child.GetName(), err)
+		case len(round.deployments) == 0 || !sustains(child):
+			return nil, nil
 		}
-		return live, nil
 	}
 	live, err := r.Apply.Apply(ctx, round.stored, child)
 	return live, fateOf(child, err)
+}
+
+// sustains says whether receivers that run would be cut off without a child, whatever its details.
+func sustains(child client.Object) bool {
+	switch child.(type) {
+	case *corev1.Service, *corev1.ServiceAccount, *policyv1.PodDisruptionBudget, *networkingv1.Ingress, *gatewayv1.HTTPRoute:
+		return true
+	}
+	return false
 }
 
 // fateOf turns what the API server or its rules have against a child into a problem of the workload.

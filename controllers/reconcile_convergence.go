@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,13 +21,14 @@ import (
 // reconcileConvergence asks the receivers what they serve and hold, and has the kubelet write changed files at once.
 func (r *Reconciler) reconcileConvergence(ctx context.Context, round *round) error {
 	round.digest = manifests.ConfigDigest(round.endpoint)
-	var toAsk []receivers.Pod
+	var pods []*corev1.Pod
 	for i := range round.pods {
-		if pod := &round.pods[i]; pod.Status.PodIP != "" && pod.Status.Phase == corev1.PodRunning {
-			toAsk = append(toAsk, podToAsk(pod))
-		}
+		pods = append(pods, &round.pods[i])
 	}
-	round.asked = r.Receivers.AskAll(ctx, toAsk, client.ObjectKeyFromObject(round.endpoint).String())
+	// A few that don't answer must not hold up the endpoints of others.
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	round.asked = r.Receivers.AskAll(asking, podsToAsk(pods), client.ObjectKeyFromObject(round.endpoint).String())
 	if round.frozen {
 		return nil
 	}
@@ -40,9 +42,15 @@ func (r *Reconciler) reconcileConvergence(ctx context.Context, round *round) err
 	return errors.Join(errs...)
 }
 
+// askTimeout bounds the time that all receivers of an endpoint together get for their answers.
+const askTimeout = 3 * time.Second
+
 // touches is how often a running pod is touched for one revision. The kubelet may look at its own copy of a Secret or ConfigMap a moment before
 // the change gets there; the second touch comes when the pod has seen the first.
 const touches = 2
+
+// maxTouches bounds it: a receiver that has seen the files so often and does not have the wanted configuration won't get it by one more.
+const maxTouches = 6
 
 // touch says what to write onto a pod as its revision, "" if it is to stay: the round's revision and a number, which grows until the receiver
 // says that it has the wanted configuration.
@@ -56,7 +64,7 @@ func (r *round) touch(pod *corev1.Pod) string {
 		n = 1
 	case !asked || answer.Err != nil || answer.Revision != pod.Annotations[manifests.AnnotationRevision]:
 		return "" // it has not got there yet
-	case n < touches || answer.Digest != r.digest && answer.Refused == "":
+	case n < touches || n < maxTouches && answer.Digest != r.digest && answer.Refused == "":
 		n++
 	default:
 		return ""

@@ -20,39 +20,53 @@ import (
 
 // reconcileExposure makes what leads callbacks from outside to the Service: an Ingress, an HTTPRoute, both or neither.
 func (r *Reconciler) reconcileExposure(ctx context.Context, round *round) error {
-	older, err := r.olderWithAddress(ctx, round.endpoint)
+	holder, err := r.holder(ctx, round.endpoint)
 	if err != nil {
 		return err
 	}
-	if older != "" {
+	if holder != "" {
 		return stall(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonAddressTaken,
-			"%s is older and has the same host and path, %s%s: choose another exposure.path or exposure.host, or delete %s",
-			older, round.endpoint.Spec.Exposure.Host, manifests.EndpointPath(round.endpoint), older)
+			"%s has the same host and path, %s%s: choose another exposure.path or exposure.host, or delete %s",
+			holder, round.endpoint.Spec.Exposure.Host, manifests.EndpointPath(round.endpoint), holder)
 	}
 	return errors.Join(r.reconcileIngress(ctx, round), r.reconcileRoute(ctx, round))
 }
 
-// olderWithAddress names the oldest endpoint that has the same host and path, if it is not this one. Where creation times are the same, the
-// first by name counts as the oldest.
-func (r *Reconciler) olderWithAddress(ctx context.Context, e *hookbayv1alpha1.WebhookEndpoint) (string, error) {
-	if e.Spec.Exposure.Host == "" {
+// holder names the endpoint that has this one's host and path, "" if it is this one's. That is whoever has it already, by its status.address: an
+// endpoint must not take the address of another by a change of its spec, however old it is. Among those that don't, it is the
+// oldest; where creation times are the same, the first by name. One that is being deleted has its address until it is gone.
+func (r *Reconciler) holder(ctx context.Context, e *hookbayv1alpha1.WebhookEndpoint) (string, error) {
+	if !exposes(e) {
 		return "", nil
 	}
 	var same hookbayv1alpha1.WebhookEndpointList
 	if err := r.Client.List(ctx, &same, client.MatchingFields{indexAddress: address(e)}); err != nil {
 		return "", fmt.Errorf("list endpoints with the same host and path: %w", err)
 	}
-	rivals := slices.DeleteFunc(same.Items, func(o hookbayv1alpha1.WebhookEndpoint) bool { return !o.DeletionTimestamp.IsZero() })
-	if len(rivals) == 0 {
+	if len(same.Items) == 0 {
 		return "", nil
 	}
-	oldest := slices.MinFunc(rivals, func(a, b hookbayv1alpha1.WebhookEndpoint) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name))
+	first := slices.MinFunc(same.Items, func(a, b hookbayv1alpha1.WebhookEndpoint) int {
+		return cmp.Or(waits(&a)-waits(&b), a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name))
 	})
-	if oldest.UID == e.UID {
+	if first.UID == e.UID {
 		return "", nil
 	}
-	return oldest.Namespace + "/" + oldest.Name, nil
+	return first.Namespace + "/" + first.Name, nil
+}
+
+// waits is 0 for an endpoint that has its address already.
+func waits(e *hookbayv1alpha1.WebhookEndpoint) int {
+	if e.Status.Address == address(e) {
+		return 0
+	}
+	return 1
+}
+
+// exposes says whether something is to lead callbacks to the endpoint by its host.
+func exposes(e *hookbayv1alpha1.WebhookEndpoint) bool {
+	return e.Spec.Exposure.Host != "" && (e.Spec.Exposure.Ingress != nil || e.Spec.Exposure.HTTPRoute != nil)
 }
 
 func (r *Reconciler) reconcileIngress(ctx context.Context, round *round) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -54,10 +55,10 @@ func finished(p *corev1.Pod) bool {
 }
 
 // decideBuffer settles the buffer's type. One that runs stays what it is, also if the administrator's default changes: stored events would
-// be left behind. The rules of the definition refuse a change from one type to another, but can't see one from or to the default.
+// be left behind. The rules of the definition refuse a change once status tells what runs.
 func (r *Reconciler) decideBuffer(round *round) error {
 	buffer := &round.endpoint.Spec.Buffer
-	running := runningBuffer(round.deployments)
+	running := round.runningBuffer()
 	asked := buffer.Type
 	switch {
 	case asked == "" && running != "":
@@ -76,19 +77,30 @@ func (r *Reconciler) decideBuffer(round *round) error {
 	return nil
 }
 
-// runningBuffer tells the buffer's type from the Deployments, "" if there are none.
-func runningBuffer(deployments []appsv1.Deployment) hookbayv1alpha1.BufferType {
-	if len(deployments) == 0 {
-		return ""
+// runningBuffer tells the type of buffer that the receivers run with, "" if there are none and never were. It goes by the names of the
+// Deployments: a label is soon changed by hand, and volumes with events would be left behind.
+func (r *round) runningBuffer() hookbayv1alpha1.BufferType {
+	stateless := false
+	for i := range r.deployments {
+		if _, ok := replicaNumber(r.endpoint, r.deployments[i].Name); ok {
+			return hookbayv1alpha1.BufferDisk
+		}
+		stateless = stateless || r.deployments[i].Name == manifests.Name(r.endpoint)
 	}
-	if _, ok := replicaNumber(&deployments[0]); ok {
-		return hookbayv1alpha1.BufferDisk
+	if r.stored.Status.BufferType == "" && stateless {
+		return hookbayv1alpha1.BufferNone
 	}
-	return hookbayv1alpha1.BufferNone
+	return r.stored.Status.BufferType // somebody may have deleted them all
 }
 
-// replicaNumber reads the number of the replica that an object belongs to.
-func replicaNumber(o metav1.Object) (int, bool) {
-	n, err := strconv.Atoi(o.GetLabels()[manifests.LabelReplica])
+// replicaNumber reads the number of a replica from the name of its Deployment or claim.
+func replicaNumber(e *hookbayv1alpha1.WebhookEndpoint, name string) (int, bool) {
+	n, err := strconv.Atoi(strings.TrimPrefix(name, e.Name+"-"))
+	return n, err == nil && n >= 0 && name == manifests.ReplicaName(e, n)
+}
+
+// replicaOf reads the number of the replica that a pod says it is of.
+func replicaOf(p *corev1.Pod) (int, bool) {
+	n, err := strconv.Atoi(p.Labels[manifests.LabelReplica])
 	return n, err == nil && n >= 0
 }

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
@@ -81,21 +82,31 @@ func (r *Reconciler) replicaDeployment(round *round, rep *replica, traffic strin
 	return rep.wanted
 }
 
-// empty says whether a draining replica's volume holds nothing undelivered, and else how many events, as far as it says so (else -1).
-// A claim that was never bound has never held anything.
+// empty says whether a draining replica's volume holds nothing undelivered, and else how many events, as far as it says so (else -1). What can't
+// be known for sure is not empty.
 func (r *Reconciler) empty(ctx context.Context, round *round, rep *replica) (bool, int64) {
-	if rep.claim == nil || rep.claim.Status.Phase == corev1.ClaimPending {
+	if rep.claim == nil { // the cache has only claims with our labels
+		var claim corev1.PersistentVolumeClaim
+		key := client.ObjectKey{Namespace: round.endpoint.Namespace, Name: manifests.ReplicaName(round.endpoint, rep.number)}
+		return apierrors.IsNotFound(r.Live.Get(ctx, key, &claim)), -1
+	}
+	if rep.claim.Status.Phase == corev1.ClaimPending { // it was never bound, and has never held anything
 		return true, 0
 	}
-	pod := round.podOf(rep)
-	if pod == nil || pod.Labels[manifests.LabelTraffic] != manifests.TrafficDrain {
+	pods := round.podsOf(rep)
+	if len(pods) == 0 || !deploymentReady(rep.deployment) {
 		return false, -1
 	}
-	answer := r.Receivers.AskAll(ctx, []receivers.Pod{podToAsk(pod)}, client.ObjectKeyFromObject(round.endpoint).String())[pod.Name]
-	if answer.Err != nil {
-		return false, -1
+	answers := r.Receivers.AskAll(ctx, podsToAsk(pods), client.ObjectKeyFromObject(round.endpoint).String())
+	var held int64
+	for _, pod := range pods { // whoever says to be of this replica has a say
+		answer, asked := answers[pod.Name]
+		if !asked || answer.Err != nil || serving(pod) {
+			return false, -1
+		}
+		held += answer.Held
 	}
-	return answer.Held == 0, answer.Held
+	return held == 0, held
 }
 
 // carryOut does what was decided for a replica.
@@ -123,14 +134,23 @@ func (r *Reconciler) carryOut(ctx context.Context, round *round, rep *replica) e
 	return nil
 }
 
-// podOf returns the pod of a replica, nil if there is none.
-func (r *round) podOf(rep *replica) *corev1.Pod {
+// podsOf returns the pods that say to be of a replica.
+func (r *round) podsOf(rep *replica) []*corev1.Pod {
+	var pods []*corev1.Pod
 	for i := range r.pods {
-		if n, ok := replicaNumber(&r.pods[i]); ok && n == rep.number {
-			return &r.pods[i]
+		if n, ok := replicaOf(&r.pods[i]); ok && n == rep.number {
+			pods = append(pods, &r.pods[i])
 		}
 	}
-	return nil
+	return pods
 }
 
-func podToAsk(p *corev1.Pod) receivers.Pod { return receivers.Pod{Name: p.Name, IP: p.Status.PodIP} }
+func podsToAsk(pods []*corev1.Pod) []receivers.Pod {
+	var ask []receivers.Pod
+	for _, p := range pods {
+		if p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning {
+			ask = append(ask, receivers.Pod{Name: p.Name, IP: p.Status.PodIP})
+		}
+	}
+	return ask
+}

@@ -22,7 +22,7 @@ func (r *round) findReplicas() []replica {
 	var surplus []replica
 	for i := range r.deployments {
 		d := &r.deployments[i]
-		n, ok := replicaNumber(d)
+		n, ok := replicaNumber(r.endpoint, d.Name)
 		switch {
 		case !ok:
 		case n < len(found):
@@ -43,8 +43,8 @@ func (r *round) findReplicas() []replica {
 	return found
 }
 
-// reconcileVolumes makes the claims of all replicas that are there or wanted. A claim that can't grow stays as it is, and with it the size that
-// the receivers are told of.
+// reconcileVolumes makes the claims of all wanted replicas; those of others stay as they are. A claim that can't grow stays as it is, and with
+// it the size that the receivers are told of.
 func (r *Reconciler) reconcileVolumes(ctx context.Context, round *round) error {
 	if !round.disk() {
 		return nil
@@ -54,7 +54,7 @@ func (r *Reconciler) reconcileVolumes(ctx context.Context, round *round) error {
 		return nil
 	}
 	var problems []error
-	for i := range round.replicas {
+	for i := range round.wantedReplicas() {
 		rep := &round.replicas[i]
 		wanted := manifests.VolumeClaim(round.endpoint, rep.number)
 		keepLarger(wanted, rep.claim)

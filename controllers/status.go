@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -36,10 +38,17 @@ func unknown(reason, format string, args ...any) finding {
 func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 	s := *r.stored.Status.DeepCopy()
 	s.ObservedGeneration = r.stored.Generation
-	s.URL = manifests.URL(r.endpoint)
+	s.URL, s.Address = manifests.URL(r.endpoint), ""
+	if p := r.problemWith(hookbayv1alpha1.ConditionExposed); p != nil && p.reason == hookbayv1alpha1.ReasonAddressTaken {
+		s.URL = "" // it leads to another endpoint
+	} else if exposes(r.endpoint) {
+		s.Address = address(r.endpoint)
+	}
 	s.Selector = labels.SelectorFromSet(manifests.Labels(r.endpoint)).String()
 	s.Replicas = r.servingPods()
-	s.Traffic = r.traffic()
+	s.BufferType = r.runningBuffer()
+	s.DiskSize = r.diskSize()
+	s.Traffic = r.traffic(now)
 
 	ready := good(hookbayv1alpha1.ReasonReady, "callbacks are taken at %s", s.URL)
 	for _, c := range []struct {
@@ -70,10 +79,6 @@ func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 		}
 	}
 	order(s.Conditions)
-	if s.Conditions != nil && r.problemWith(hookbayv1alpha1.ConditionExposed) != nil &&
-		r.problemWith(hookbayv1alpha1.ConditionExposed).reason == hookbayv1alpha1.ReasonAddressTaken {
-		s.URL = "" // it leads to another endpoint
-	}
 	return s
 }
 
@@ -222,23 +227,23 @@ func (r *round) delivering() finding {
 		}
 		heard = true
 		if a.Backlog > 0 && a.Oldest > longWait {
-			return bad(hookbayv1alpha1.ReasonTargetFailing, "events have waited for more than %s, because the target does not take them: see "+
-				"status.traffic.backlog, and the receivers' log for what it answers", longWait)
+			return bad(hookbayv1alpha1.ReasonTargetFailing, "events have waited for more than %s, because the target does not take them; what it "+
+				"answers: kubectl logs -n %s -l %s=%s | grep -i deliver", longWait, r.endpoint.Namespace, manifests.LabelInstance, r.endpoint.Name)
 		}
 	}
 	if !heard {
 		return unknown(hookbayv1alpha1.ReasonNoReceivers, "no receiver says how deliveries go")
 	}
-	return good(hookbayv1alpha1.ReasonDelivered, "the target takes the events")
+	return good(hookbayv1alpha1.ReasonDelivered, "no event has waited for long")
 }
 
 // traffic sums up what the receivers say. If none says anything, what was known stays; times never go back, as receivers forget them
 // when they restart.
-func (r *round) traffic() *hookbayv1alpha1.Traffic {
+func (r *round) traffic(now time.Time) *hookbayv1alpha1.Traffic {
 	t := &hookbayv1alpha1.Traffic{}
 	before := r.stored.Status.Traffic
 	if before != nil {
-		t.LastAcceptedTime, t.LastRejectedTime = before.LastAcceptedTime, before.LastRejectedTime
+		t.LastAcceptedTime, t.LastRejectedTime = believable(before.LastAcceptedTime, now), believable(before.LastRejectedTime, now)
 	}
 	heard := false
 	for _, a := range r.asked {
@@ -248,8 +253,8 @@ func (r *round) traffic() *hookbayv1alpha1.Traffic {
 		heard = true
 		t.Backlog += a.Backlog
 		t.DeadLettered += a.DeadLetters
-		t.LastAcceptedTime = later(t.LastAcceptedTime, a.LastAccepted)
-		t.LastRejectedTime = later(t.LastRejectedTime, a.LastRefused)
+		t.LastAcceptedTime = believable(later(t.LastAcceptedTime, a.LastAccepted), now)
+		t.LastRejectedTime = believable(later(t.LastRejectedTime, a.LastRefused), now)
 	}
 	if !heard {
 		return before
@@ -262,6 +267,31 @@ func later(known *metav1.Time, t time.Time) *metav1.Time {
 		return known
 	}
 	return new(metav1.NewTime(t.Truncate(time.Second)))
+}
+
+// believable drops a time that is to come: of a clock that is wrong, or of a pod that only says to be a receiver.
+func believable(t *metav1.Time, now time.Time) *metav1.Time {
+	if t != nil && t.After(now.Add(time.Minute)) {
+		return nil
+	}
+	return t
+}
+
+// diskSize is the largest size that a claim of a wanted replica asks for, "" if there is none.
+func (r *round) diskSize() string {
+	var largest *resource.Quantity
+	for _, rep := range r.wantedReplicas() {
+		if rep.claim == nil {
+			continue
+		}
+		if size := rep.claim.Spec.Resources.Requests[corev1.ResourceStorage]; largest == nil || size.Cmp(*largest) > 0 {
+			largest = &size
+		}
+	}
+	if largest == nil {
+		return ""
+	}
+	return largest.String()
 }
 
 // plural counts things: "1 receiver", "2 receivers".

@@ -94,12 +94,6 @@ func (r *round) trouble(now time.Time) *problem {
 		}
 	}
 	for _, rep := range r.wantedReplicas() {
-		pod := r.podOf(&rep)
-		pending := rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending && now.Sub(rep.claim.CreationTimestamp.Time) > usualWait
-		if pending && pod != nil && pod.Spec.NodeName == "" {
-			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
-				"claim %s has no volume yet: check its StorageClass (kubectl describe pvc -n %s %s)", rep.claim.Name, rep.claim.Namespace, rep.claim.Name)
-		}
 		if rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimLost {
 			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
 				"claim %s has lost its volume: bring the volume back, or delete the claim if its events may go with it", rep.claim.Name)
@@ -110,6 +104,12 @@ func (r *round) trouble(now time.Time) *problem {
 			if p := r.podTrouble(pod); p != nil {
 				return p
 			}
+		}
+	}
+	for _, rep := range r.wantedReplicas() { // many classes wait for the pod, so a pod's trouble comes first
+		if rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending && now.Sub(rep.claim.CreationTimestamp.Time) > usualWait {
+			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
+				"claim %s has no volume yet: check its StorageClass (kubectl describe pvc -n %s %s)", rep.claim.Name, rep.claim.Namespace, rep.claim.Name)
 		}
 	}
 	return nil
@@ -138,6 +138,9 @@ var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageNam
 func (r *round) podTrouble(pod *corev1.Pod) *problem {
 	const condition = hookbayv1alpha1.ConditionWorkloadReady
 	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && aboutVolumes(c.Message) {
+			return wait(condition, hookbayv1alpha1.ReasonVolumePending, "receiver %s has no volume yet: %s", pod.Name, cut(c.Message))
+		}
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
 			return wait(condition, hookbayv1alpha1.ReasonUnschedulable, "no node can take receiver %s: %s", pod.Name, cut(c.Message))
 		}
@@ -167,6 +170,12 @@ func serving(pod *corev1.Pod) bool {
 	return pod.Labels[manifests.LabelTraffic] == manifests.TrafficServe
 }
 
+// aboutVolumes says whether the scheduler waits for a volume.
+func aboutVolumes(message string) bool {
+	m := strings.ToLower(message)
+	return strings.Contains(m, "persistentvolumeclaim") || strings.Contains(m, "storageclass")
+}
+
 func podReady(pod *corev1.Pod) bool {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {
@@ -180,7 +189,7 @@ func podReady(pod *corev1.Pod) bool {
 func (r *round) currentTemplate(pod *corev1.Pod) bool {
 	for i := range r.replicas {
 		rep := &r.replicas[i]
-		if n, ok := replicaNumber(pod); ok && n == rep.number {
+		if n, ok := replicaOf(pod); ok && n == rep.number {
 			return rep.current && rep.deployment.Annotations[manifests.AnnotationTemplate] == pod.Annotations[manifests.AnnotationTemplate]
 		}
 	}

@@ -35,6 +35,8 @@ func TestStory_anEndpointIsCreatedAndBecomesReady(t *testing.T) {
 		URL:                "http://orders-receiver." + s.namespace + ".svc/" + s.namespace + "/orders",
 		Replicas:           2,
 		Selector:           "app.kubernetes.io/instance=orders,app.kubernetes.io/managed-by=hookbay,app.kubernetes.io/name=receiver",
+		BufferType:         hookbayv1alpha1.BufferDisk,
+		DiskSize:           "10Gi",
 		Traffic:            &hookbayv1alpha1.Traffic{},
 	}
 	got := *e.Status.DeepCopy()
@@ -159,7 +161,7 @@ func TestStory_theOldestEndpointHasTheHost(t *testing.T) {
 	other.later()
 	other.create(endpoint("second", address))
 	other.condition("second", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonAddressTaken,
-		s.namespace+"/first is older and has the same host and path, hooks.example.com/lazada")
+		s.namespace+"/first has the same host and path, hooks.example.com/lazada")
 	other.condition("second", hookbayv1alpha1.ConditionStalled, metav1.ConditionTrue, hookbayv1alpha1.ReasonAddressTaken, "")
 	other.absent(&networkingv1.Ingress{}, "second-receiver")
 	if url := other.endpoint("second").Status.URL; url != "" {
@@ -172,6 +174,13 @@ func TestStory_theOldestEndpointHasTheHost(t *testing.T) {
 	other.admit("second-receiver")
 	other.ready("second")
 	other.noCondition("second", hookbayv1alpha1.ConditionStalled)
+
+	// Nobody takes it away again by a change of his spec, however old his endpoint is.
+	s.change("first", func(e *hookbayv1alpha1.WebhookEndpoint) { e.Spec.Exposure.Path = "/lazada" })
+	s.condition("first", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonAddressTaken,
+		other.namespace+"/second has the same host and path")
+	s.absent(&networkingv1.Ingress{}, "first-receiver")
+	other.condition("second", hookbayv1alpha1.ConditionExposed, metav1.ConditionTrue, hookbayv1alpha1.ReasonIngressAdmitted, "")
 	s.remove(&hookbayv1alpha1.WebhookEndpoint{}, "first")
 }
 
@@ -215,12 +224,22 @@ func TestStory_theBufferTypeStaysWhatItIs(t *testing.T) {
 	s.create(endpoint("orders")) // without a type: the manager's default
 	s.ready("orders")
 
-	// The API server can't know what the default was. The controller does.
-	s.change("orders", func(e *hookbayv1alpha1.WebhookEndpoint) { e.Spec.Buffer.Type = hookbayv1alpha1.BufferNone })
-	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonBufferTypeChanged,
-		"runs with buffer.type Disk, which can't be changed")
-	s.condition("orders", hookbayv1alpha1.ConditionStalled, metav1.ConditionTrue, hookbayv1alpha1.ReasonBufferTypeChanged, "")
-	s.get(&appsv1.Deployment{}, "orders-0")
+	// The API server knows from status what runs.
+	s.eventually("status tells the type", func() bool { return s.endpoint("orders").Status.BufferType == hookbayv1alpha1.BufferDisk })
+	orders := s.endpoint("orders")
+	orders.Spec.Buffer.Type = hookbayv1alpha1.BufferNone
+	if err := s.admin.Update(t.Context(), orders); err == nil || !strings.Contains(err.Error(), "buffer.type can't be changed") {
+		t.Errorf("changing the default: %v, want a refusal that says so", err)
+	}
+	// A label that somebody takes off a Deployment does not make it another.
+	deployment := s.get(&appsv1.Deployment{}, "orders-0")
+	delete(deployment.GetLabels(), manifests.LabelReplica)
+	s.update(deployment)
+	s.eventually("the label is back", func() bool {
+		return s.get(&appsv1.Deployment{}, "orders-0").GetLabels()[manifests.LabelReplica] == "0"
+	})
+	s.absent(&appsv1.Deployment{}, "orders-receiver")
+	s.ready("orders")
 
 	s.create(endpoint("fixed", func(e *hookbayv1alpha1.WebhookEndpoint) { e.Spec.Buffer.Type = hookbayv1alpha1.BufferDisk }))
 	s.ready("fixed")

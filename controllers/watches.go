@@ -27,7 +27,7 @@ const (
 	indexInstance = "metadata.labels.instance"
 	// indexSecret holds the names of the Secrets that an endpoint names.
 	indexSecret = "spec.secrets"
-	// indexAddress holds the host and path of an endpoint that has a host.
+	// indexAddress holds the host and path of an endpoint that something leads callbacks to by its host.
 	indexAddress = "spec.address"
 )
 
@@ -119,7 +119,7 @@ func secretNames(e *hookbayv1alpha1.WebhookEndpoint) []string {
 }
 
 func addresses(e *hookbayv1alpha1.WebhookEndpoint) []string {
-	if e.Spec.Exposure.Host == "" {
+	if !exposes(e) {
 		return nil
 	}
 	return []string{address(e)}

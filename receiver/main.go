@@ -48,6 +48,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.Listen, "listen", ":8080", "the `address` for callbacks")
 	flags.StringVar(&o.Admin, "admin", ":9090", "the `address` for health, metrics and the live configuration")
 	flags.StringVar(&o.DataDir, "data-dir", "/var/lib/hookbay", "the `directory` that events are stored in")
+	flags.DurationVar(&o.DataDirWait, "data-dir-wait", 0, "how long to wait for another receiver to let go of the data directory")
+	flags.BoolVar(&o.ReadyWhileDraining, "ready-while-draining", false,
+		"say that it is ready while a stopping receiver still takes callbacks: where the balancer of the load knows who stops")
 	flags.DurationVar(&o.DrainDelay, "drain-delay", 5*time.Second, "how long a stopping receiver still takes callbacks, until the news has spread")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", 10*time.Second, "how long callbacks, and then deliveries, may take to end after that")
 	flags.BoolVar(&o.ForbidLoopback, "forbid-loopback", true, "never deliver to loopback addresses; false only to try things out")

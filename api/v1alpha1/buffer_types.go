@@ -24,9 +24,7 @@ const DefaultDiskSize = "10Gi"
 // Buffer says how events are kept. A callback is answered only when its events are safe in the buffer: a crash or power failure at
 // any instant loses no event that the platform was told is stored.
 //
-// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.type) || (has(self.type) && self.type == oldSelf.type)`,message="buffer.type can't be changed, because stored events would be left behind: write the old type back, and make another WebhookEndpoint with the new one"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.storageClassName) || (has(self.disk) && has(self.disk.storageClassName) && self.disk.storageClassName == oldSelf.disk.storageClassName)`,message="buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back"
-// +kubebuilder:validation:XValidation:rule=`quantity(has(self.disk) && has(self.disk.size) && isQuantity(string(self.disk.size)) ? string(self.disk.size) : '10Gi').compareTo(quantity(has(oldSelf.disk) && has(oldSelf.disk.size) && isQuantity(string(oldSelf.disk.size)) ? string(oldSelf.disk.size) : '10Gi')) >= 0`,message="buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write the old size back, or a larger one"
 // +kubebuilder:validation:XValidation:rule=`!has(self.disk) || !has(self.type) || self.type == 'Disk'`,message="disk is set, but type is not Disk: write type: Disk, or remove disk"
 type Buffer struct {
 	// type is Disk or None. Default: Disk, unless the cluster's administrator chose another one with --default-buffer. It can't be

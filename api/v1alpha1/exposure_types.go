@@ -19,8 +19,9 @@ type Exposure struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$')`,message="write a host name in lower case, such as hooks.example.com: without https://, port or path"
 	Host string `json:"host,omitempty"`
 
-	// path that callbacks come in on, exactly. Default /<namespace>/<name> of the endpoint. No two endpoints may have the same
-	// host and path, in whatever namespaces they are: the oldest of them is served, and the others say so in their condition Exposed.
+	// path that callbacks come in on, exactly. Default /<namespace>/<name> of the endpoint. Of the endpoints that have the same host and
+	// path, in whatever namespaces they are, one gets its Ingress or HTTPRoute: the one that has it already, else the oldest. The
+	// others say so in their condition Exposed.
 	// +optional
 	Path URLPath `json:"path,omitempty"`
 

@@ -22,8 +22,11 @@ import (
 // +kubebuilder:printcolumn:name="Backlog",type=integer,JSONPath=".status.traffic.backlog",description="Events that wait for delivery."
 // +kubebuilder:printcolumn:name="Dead",type=integer,JSONPath=".status.traffic.deadLettered",description="Dead letters that are kept."
 // +kubebuilder:printcolumn:name="Last",type=date,JSONPath=".status.traffic.lastAcceptedTime",description="When the last callback was accepted."
+// +kubebuilder:printcolumn:name="Rejected",type=date,priority=1,JSONPath=".status.traffic.lastRejectedTime",description="When the last callback was refused."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=".metadata.creationTimestamp"
 // +kubebuilder:validation:XValidation:rule=`!has(self.metadata.name) || self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$')`,message="metadata.name must be 1 to 52 lower-case letters, digits and hyphens, and begin with a letter: the names of pods and Services are made from it"
+// +kubebuilder:validation:XValidation:rule=`(has(self.spec.buffer.type) ? self.spec.buffer.type : ' ') == (has(oldSelf.spec.buffer.type) ? oldSelf.spec.buffer.type : ' ') || !has(self.spec.buffer.type) || !has(self.status) || !has(self.status.bufferType) || self.spec.buffer.type == self.status.bufferType`,fieldPath=".spec.buffer.type",message="buffer.type can't be changed, because stored events would be left behind: write the type that status.bufferType shows, and make another WebhookEndpoint with the new one"
+// +kubebuilder:validation:XValidation:rule=`quantity(has(self.spec.buffer.disk) && has(self.spec.buffer.disk.size) && isQuantity(string(self.spec.buffer.disk.size)) ? string(self.spec.buffer.disk.size) : '10Gi').compareTo(quantity(has(oldSelf.spec.buffer.disk) && has(oldSelf.spec.buffer.disk.size) && isQuantity(string(oldSelf.spec.buffer.disk.size)) ? string(oldSelf.spec.buffer.disk.size) : '10Gi')) >= 0 || !has(self.status) || !has(self.status.diskSize) || !isQuantity(self.status.diskSize) || quantity(has(self.spec.buffer.disk) && has(self.spec.buffer.disk.size) && isQuantity(string(self.spec.buffer.disk.size)) ? string(self.spec.buffer.disk.size) : '10Gi').compareTo(quantity(self.status.diskSize)) >= 0`,fieldPath=".spec.buffer.disk.size",message="buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write at least the size that status.diskSize shows"
 type WebhookEndpoint struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -82,6 +85,11 @@ type WebhookEndpointStatus struct {
 	// +optional
 	URL string `json:"url,omitempty"`
 
+	// address is the host and path that the endpoint has of all that ask for them, if spec asks for an Ingress or HTTPRoute. It keeps them
+	// until its spec asks for others, or it is gone.
+	// +optional
+	Address string `json:"address,omitempty"`
+
 	// replicas is how many receivers there are that take callbacks, ready or not.
 	// +optional
 	Replicas int32 `json:"replicas,omitempty"`
@@ -89,6 +97,15 @@ type WebhookEndpointStatus struct {
 	// selector finds the pods of the receivers, as kubectl get pods -l takes it.
 	// +optional
 	Selector string `json:"selector,omitempty"`
+
+	// bufferType is the type of buffer that the receivers run with, which can't be changed.
+	// +optional
+	BufferType BufferType `json:"bufferType,omitempty"`
+
+	// diskSize is the size of the largest of the receivers' volumes, as they were asked for; none without volumes. spec can't ask for less.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	DiskSize string `json:"diskSize,omitempty"`
 
 	// conditions: Ready, CredentialsReady, WorkloadReady, Exposed, Programmed, Delivering, and Stalled while it is true. Ready is True
 	// when all but the last two are.

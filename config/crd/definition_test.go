@@ -136,7 +136,7 @@ func TestPrinterColumns(t *testing.T) {
 	}
 	now := metav1.Now()
 	e.Status.URL = "https://hooks.example.com/shop/lazada-im"
-	e.Status.Traffic = &hookbayv1alpha1.Traffic{LastAcceptedTime: &now, Backlog: 7}
+	e.Status.Traffic = &hookbayv1alpha1.Traffic{LastAcceptedTime: &now, LastRejectedTime: &now, Backlog: 7}
 	e.Status.Conditions = []metav1.Condition{{
 		Type: hookbayv1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: hookbayv1alpha1.ReasonSecretMissing, LastTransitionTime: now,
 	}}
@@ -148,14 +148,14 @@ func TestPrinterColumns(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	head, row, _ := strings.Cut(stdout, "\n")
-	if diff := cmp.Diff([]string{"NAME", "SOURCE", "URL", "READY", "REASON", "BACKLOG", "DEAD", "LAST", "AGE"}, strings.Fields(head)); diff != "" {
+	if diff := cmp.Diff([]string{"NAME", "SOURCE", "URL", "READY", "REASON", "BACKLOG", "DEAD", "LAST", "REJECTED", "AGE"}, strings.Fields(head)); diff != "" {
 		t.Errorf("columns (-want +got):\n%s", diff)
 	}
-	// The last two are ages.
+	// The last three are ages.
 	cells := strings.Fields(row)
 	want := []string{"lazada-im", "Lazada", e.Status.URL, "False", "SecretMissing", "7", "0"}
-	if len(cells) != len(want)+2 || !slices.Equal(want, cells[:len(want)]) {
-		t.Errorf("cells are %v, want %v and two ages", cells, want)
+	if len(cells) != len(want)+3 || !slices.Equal(want, cells[:len(want)]) {
+		t.Errorf("cells are %v, want %v and three ages", cells, want)
 	}
 }
 

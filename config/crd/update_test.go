@@ -5,33 +5,44 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 )
 
 // TestUpdates changes endpoints that exist: what would leave stored events behind is refused.
 func TestUpdates(t *testing.T) {
-	const field = `spec.buffer: Invalid value: buffer.`
-	const typeKept = field + `type can't be changed, because stored events would be left behind: write the old type back, and make another WebhookEndpoint with the new one`
-	const classKept = field + `disk.storageClassName can't be changed, because volumes can't: write the old one back`
-	const sizeKept = field + `disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write the old size back, or a larger one`
+	const typeKept = `spec.buffer.type: Invalid value: buffer.type can't be changed, because stored events would be left behind: write the type that status.bufferType shows, and make another WebhookEndpoint with the new one`
+	const classKept = `spec.buffer: Invalid value: buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back`
+	const sizeKept = `spec.buffer.disk.size: Invalid value: buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write at least the size that status.diskSize shows`
+	type status = hookbayv1alpha1.WebhookEndpointStatus
+	none, disk := status{}, status{BufferType: hookbayv1alpha1.BufferDisk}
+	volumes := func(size string) status { return status{BufferType: hookbayv1alpha1.BufferDisk, DiskSize: size} }
 	tests := map[string]struct {
 		before, after string // what spec has beside the least that an endpoint needs
+		runs          status // what the controller has seen
 		want          []string
 	}{
-		"from Disk to None":                         {before: `buffer: {type: Disk}`, after: `buffer: {type: None}`, want: []string{typeKept}},
-		"from None to Disk":                         {before: `buffer: {type: None}`, after: `buffer: {type: Disk}`, want: []string{typeKept}},
-		"from Disk to nothing said":                 {before: `buffer: {type: Disk}`, want: []string{typeKept}},
-		"from nothing said to what is the default":  {after: `buffer: {type: Disk}`},
+		"from Disk to None":                         {before: `buffer: {type: Disk}`, after: `buffer: {type: None}`, runs: disk, want: []string{typeKept}},
+		"from None to Disk":                         {before: `buffer: {type: None}`, after: `buffer: {type: Disk}`, runs: status{BufferType: hookbayv1alpha1.BufferNone}, want: []string{typeKept}},
+		"from the default to another":               {after: `buffer: {type: None}`, runs: disk, want: []string{typeKept}},
+		"from what does not run back to what does":  {before: `buffer: {type: None}`, after: `buffer: {type: Disk}`, runs: disk},
+		"before anything runs":                      {before: `buffer: {type: None}`, after: `buffer: {type: Disk}`, runs: none},
+		"from Disk to nothing said":                 {before: `buffer: {type: Disk}`, runs: disk},
+		"from nothing said to what is the default":  {after: `buffer: {type: Disk}`, runs: disk},
 		"the class of the volumes":                  {before: `buffer: {disk: {storageClassName: a}}`, after: `buffer: {disk: {storageClassName: b}}`, want: []string{classKept}},
 		"the class of the volumes, removed":         {before: `buffer: {disk: {storageClassName: a}}`, after: `buffer: {disk: {}}`, want: []string{classKept}},
 		"the class with all of disk":                {before: `buffer: {disk: {storageClassName: a}}`, want: []string{classKept}},
 		"a class where volumes wait for one":        {after: `buffer: {disk: {storageClassName: a}}`},
-		"a smaller size":                            {before: `buffer: {disk: {size: 20Gi}}`, after: `buffer: {disk: {size: 19.9Gi}}`, want: []string{sizeKept}},
-		"a size smaller than the default":           {after: `buffer: {disk: {size: 9Gi}}`, want: []string{sizeKept}},
-		"a size above the default, removed":         {before: `buffer: {disk: {size: 20Gi}}`, want: []string{sizeKept}},
-		"a size below the default, removed: growth": {before: `buffer: {disk: {size: 5Gi}}`},
-		"a larger size":                             {before: `buffer: {disk: {size: 1Gi}}`, after: `buffer: {disk: {size: 1.5Gi}}`},
-		"a larger size than the default":            {after: `buffer: {disk: {size: 11Gi}}`},
-		"the same size in other words":              {before: `buffer: {disk: {size: 1Gi}}`, after: `buffer: {disk: {size: 1024Mi}}`},
+		"a smaller size":                            {before: `buffer: {disk: {size: 20Gi}}`, after: `buffer: {disk: {size: 19.9Gi}}`, runs: volumes("20Gi"), want: []string{sizeKept}},
+		"a size smaller than the default":           {after: `buffer: {disk: {size: 9Gi}}`, runs: volumes("10Gi"), want: []string{sizeKept}},
+		"a size above the default, removed":         {before: `buffer: {disk: {size: 20Gi}}`, runs: volumes("20Gi"), want: []string{sizeKept}},
+		"a size below the default, removed: growth": {before: `buffer: {disk: {size: 5Gi}}`, runs: volumes("5Gi")},
+		"a size that could not be had, taken back":  {before: `buffer: {disk: {size: 20Gi}}`, after: `buffer: {disk: {size: 5Gi}}`, runs: volumes("5Gi")},
+		"a smaller size, of volumes to come":        {before: `buffer: {disk: {size: 20Gi}}`, after: `buffer: {disk: {size: 5Gi}}`},
+		"a larger size":                             {before: `buffer: {disk: {size: 1Gi}}`, after: `buffer: {disk: {size: 1.5Gi}}`, runs: volumes("1Gi")},
+		"a larger size than the default":            {after: `buffer: {disk: {size: 11Gi}}`, runs: volumes("10Gi")},
+		"the same size in other words":              {before: `buffer: {disk: {size: 1Gi}}`, after: `buffer: {disk: {size: 1024Mi}}`, runs: volumes("1Gi")},
+		"anything beside a size that is too small":  {before: `buffer: {disk: {size: 1Gi}}`, after: "buffer: {disk: {size: 1Gi}}\nreceiver: {replicas: 1}", runs: volumes("5Gi")},
 		"what happens to the volumes":               {before: `buffer: {disk: {whenDeleted: Retain}}`, after: `buffer: {disk: {whenDeleted: Delete}}`},
 		"everything else": {
 			before: `exposure: {host: a, ingress: {}}`,
@@ -44,8 +55,16 @@ func TestUpdates(t *testing.T) {
 			if err := strict().Create(t.Context(), before); err != nil {
 				t.Fatal(err)
 			}
+			seen := &hookbayv1alpha1.WebhookEndpoint{}
+			if err := api.Client.Get(t.Context(), client.ObjectKeyFromObject(before), seen); err != nil {
+				t.Fatal(err)
+			}
+			seen.Status.BufferType, seen.Status.DiskSize = tt.runs.BufferType, tt.runs.DiskSize
+			if err := api.Client.Status().Update(t.Context(), seen); err != nil {
+				t.Fatalf("the controller can't say what it has seen: %v", err)
+			}
 			after := endpoint(t, before.GetNamespace(), tt.after)
-			after.SetResourceVersion(before.GetResourceVersion())
+			after.SetResourceVersion(seen.GetResourceVersion())
 			err := strict().Update(t.Context(), after, client.DryRunAll)
 			if diff := cmp.Diff(tt.want, refusals(t, err)); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)

@@ -36,6 +36,7 @@ func container(s Settings, r hookbayv1alpha1.Resources) corev1.Container {
 			fmt.Sprintf("--listen=:%d", PortCallbacks),
 			fmt.Sprintf("--admin=:%d", PortAdmin),
 			"--drain-delay=" + drainDelay.String(),
+			"--ready-while-draining", // a pod that stops is out of the Service anyway, unless it is the last one
 			"--drain-timeout=" + drainTimeout.String(),
 		},
 		Ports: []corev1.ContainerPort{

@@ -78,6 +78,7 @@ func addDataVolume(spec *corev1.PodSpec, claim string) {
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}})
 	receiver := &spec.Containers[0]
-	receiver.Args = append(receiver.Args, "--data-dir="+dataDir)
+	// When a pod is deleted, the next one starts beside it, and waits for as long as that one may take to stop.
+	receiver.Args = append(receiver.Args, "--data-dir="+dataDir, fmt.Sprintf("--data-dir-wait=%ds", terminationGrace))
 	receiver.VolumeMounts = append(receiver.VolumeMounts, corev1.VolumeMount{Name: dataVolumeName, MountPath: dataDir})
 }

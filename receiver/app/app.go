@@ -62,6 +62,12 @@ type Options struct {
 	ForbidLoopback bool
 	// PollInterval is how often the configuration is read again. Default: 1 s.
 	PollInterval time.Duration
+	// DataDirWait is how long New waits for another receiver to let go of DataDir: where one is replaced by another, the old one may still
+	// deliver its last events. Zero: it fails at once.
+	DataDirWait time.Duration
+	// ReadyWhileDraining keeps readiness from saying no before DrainDelay is over. It is for where the balancer of the load knows by itself who
+	// stops, as Kubernetes does: it then still leads callbacks here if there is no other receiver.
+	ReadyWhileDraining bool
 	// DrainDelay is how long a stopping receiver still takes callbacks while it says that it is not ready: as long as the news
 	// takes to reach whoever balances the load. Zero: it stops at once.
 	DrainDelay time.Duration
@@ -113,7 +119,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.probes.listener, err = listen(ctx, o.Admin); err != nil {
 		return nil, err
 	}
-	if a.buffer, err = a.open(&first.Config); err != nil {
+	if a.buffer, err = a.open(ctx, &first.Config); err != nil {
 		return nil, err
 	}
 	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})

@@ -1,11 +1,15 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/buffer/disk"
@@ -29,7 +33,7 @@ func needsBuffer(c *config.Config) bool {
 }
 
 // open opens the buffer, if there is to be one, and tells of events that nobody will deliver because their endpoint is not configured.
-func (a *App) open(c *config.Config) (buffer.Buffer, error) {
+func (a *App) open(ctx context.Context, c *config.Config) (buffer.Buffer, error) {
 	if !needsBuffer(c) {
 		a.tellLeftBehind()
 		return nil, nil
@@ -40,12 +44,40 @@ func (a *App) open(c *config.Config) (buffer.Buffer, error) {
 			return asBuffer(disk.Open(disk.Options{Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now}))
 		}
 	}
-	b, err := open()
+	b, err := a.whenFree(ctx, open)
 	if err != nil {
 		return nil, err // it says what was opened, and where
 	}
 	a.tellForgotten(b, c)
 	return b, nil
+}
+
+// lookAgain is how often a data directory that another receiver uses is tried again.
+const lookAgain = 100 * time.Millisecond
+
+// whenFree opens the buffer, and waits as long as DataDirWait for another receiver to let go of it.
+func (a *App) whenFree(ctx context.Context, open func() (buffer.Buffer, error)) (buffer.Buffer, error) {
+	b, err := open()
+	if !errors.Is(err, syscall.EAGAIN) || a.o.DataDirWait <= 0 {
+		return b, err
+	}
+	a.log.Info("Receiver waits for the one that still uses its data directory", "limit", a.o.DataDirWait)
+	patience := time.NewTimer(a.o.DataDirWait)
+	defer patience.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, ctx.Err())
+		case <-patience.C:
+			return nil, err
+		case <-again.C:
+			if b, err = open(); !errors.Is(err, syscall.EAGAIN) {
+				return b, err
+			}
+		}
+	}
 }
 
 // tellForgotten tells of events that nobody will deliver.

@@ -32,13 +32,16 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-failed: // it would look alive and hear nothing
 	}
 	a.log.Info("Receiver stops")
-	a.notReady("the receiver stops")
+	if !a.o.ReadyWhileDraining {
+		a.notReady("the receiver stops")
+	}
 	a.ingest.Drain()
 	stopPolling()
 	poll.Wait()
 	if a.o.DrainDelay > 0 {
 		<-time.After(a.o.DrainDelay)
 	}
+	a.notReady("the receiver stops")
 	err = errors.Join(err, shutdown(a.callbacks, a.o.DrainTimeout))
 	callbacks.Wait()
 	err = errors.Join(err, a.endpoints.stop(a.o.DrainTimeout, a.closeBuffer))

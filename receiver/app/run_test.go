@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -233,5 +235,30 @@ func TestNew_refuses(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Where a pod is replaced, the next receiver starts while the one before still has the volume.
+func TestNew_waitsForTheReceiverBefore(t *testing.T) {
+	var tries int
+	a := &App{o: Options{DataDirWait: time.Minute}, log: slog.New(slog.DiscardHandler)}
+	_, err := a.whenFree(t.Context(), func() (buffer.Buffer, error) {
+		if tries++; tries < 3 {
+			return nil, fmt.Errorf("open: %w", syscall.EAGAIN)
+		}
+		return nil, nil
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("opened at try %d with %v, want 3 without an error", tries, err)
+	}
+
+	tries = 0
+	damaged := errors.New("damaged")
+	if _, err := a.whenFree(t.Context(), func() (buffer.Buffer, error) { tries++; return nil, damaged }); !errors.Is(err, damaged) || tries != 1 {
+		t.Errorf("a damaged store was tried %d times: %v", tries, err)
+	}
+	a.o.DataDirWait = 0
+	if _, err := a.whenFree(t.Context(), func() (buffer.Buffer, error) { return nil, syscall.EAGAIN }); !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("without patience: %v", err)
 	}
 }

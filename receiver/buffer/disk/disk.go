@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -81,6 +82,9 @@ func Open(o Options) (*Buffer, error) {
 	}
 	b.space = newSpace(o, b.closed)
 	db, err := pebble.Open(dir, pebbleOptions(o, b.space))
+	if errors.Is(err, syscall.EAGAIN) {
+		return nil, fmt.Errorf("open the buffer in %s: another receiver uses it: end that one, or use another directory: %w", o.Dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the buffer in %s (if another receiver uses it, end that one; if a file is damaged, put back a copy): %w", o.Dir, err)
 	}
