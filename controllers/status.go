@@ -253,8 +253,8 @@ func (r *round) traffic(now time.Time) *hookbayv1alpha1.Traffic {
 		heard = true
 		t.Backlog += a.Backlog
 		t.DeadLettered += a.DeadLetters
-		t.LastAcceptedTime = believable(later(t.LastAcceptedTime, a.LastAccepted), now)
-		t.LastRejectedTime = believable(later(t.LastRejectedTime, a.LastRefused), now)
+		t.LastAcceptedTime = later(t.LastAcceptedTime, a.LastAccepted, now)
+		t.LastRejectedTime = later(t.LastRejectedTime, a.LastRefused, now)
 	}
 	if !heard {
 		return before
@@ -262,11 +262,15 @@ func (r *round) traffic(now time.Time) *hookbayv1alpha1.Traffic {
 	return t
 }
 
-func later(known *metav1.Time, t time.Time) *metav1.Time {
+// later returns the later of two times, of which the second may be missing, or not to be believed.
+func later(known *metav1.Time, t, now time.Time) *metav1.Time {
 	if t.IsZero() || known != nil && !t.Truncate(time.Second).After(known.Time) {
 		return known
 	}
-	return new(metav1.NewTime(t.Truncate(time.Second)))
+	if told := believable(new(metav1.NewTime(t.Truncate(time.Second))), now); told != nil {
+		return told
+	}
+	return known
 }
 
 // believable drops a time that is to come: of a clock that is wrong, or of a pod that only says to be a receiver.

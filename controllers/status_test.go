@@ -202,6 +202,10 @@ func TestStatus_traffic(t *testing.T) {
 	if diff := cmp.Diff(want, r.status(noon).Traffic); diff != "" {
 		t.Errorf("traffic (-want +got): a receiver that has restarted must not turn times back:\n%s", diff)
 	}
+	answer(r, 1, func(a *receivers.Answer) { a.LastAccepted = noon.Add(time.Hour) })
+	if got := r.status(noon).Traffic.LastAcceptedTime; got == nil || !got.Equal(want.LastAcceptedTime) {
+		t.Errorf("a clock that is wrong has the last callback come in at %s, want %s", got, want.LastAcceptedTime)
+	}
 	for n := range 2 {
 		answer(r, n, func(a *receivers.Answer) { a.Err = errors.New("gone") })
 	}
@@ -235,6 +239,7 @@ func TestRound_touch(t *testing.T) {
 		"it has got there, and is touched once more": {"r.1", &receivers.Answer{Report: receivers.Report{Revision: "r.1", Digest: "d"}}, "r.2"},
 		"it has all":                                  {"r.2", &receivers.Answer{Report: receivers.Report{Revision: "r.2", Digest: "d"}}, ""},
 		"it was too early once more":                  {"r.2", &receivers.Answer{Report: receivers.Report{Revision: "r.2", Digest: "c"}}, "r.3"},
+		"it was looked at often enough":               {"r.6", &receivers.Answer{Report: receivers.Report{Revision: "r.6", Digest: "c"}}, ""},
 		"it refuses, which another look won't change": {"r.2", &receivers.Answer{Report: receivers.Report{Revision: "r.2", Digest: "c", Refused: "no"}}, ""},
 		"somebody wrote something":                    {"hello", nil, "r.1"},
 	}
