@@ -21,7 +21,12 @@ func report(w io.Writer, o options, results []result) {
 	row(w, rest+"CPU, of one core", results, func(r result) string {
 		return fmt.Sprintf("%.2f %%", 100*r.rest.cpu.Seconds()/r.rest.wall.Seconds())
 	})
-	row(w, "CPU a round", results, func(r result) string { return micro(r.rest.cpu, r.rest.rounds) })
+	row(w, "CPU a round", results, func(r result) string {
+		if r.rest.rounds < 100 {
+			return "–" // of so few, what is measured is the process
+		}
+		return fmt.Sprintf("%.1f ms", milliseconds(r.rest.cpu)/r.rest.rounds)
+	})
 	row(w, "rounds a second", results, func(r result) string { return fmt.Sprintf("%.1f", r.rest.rounds/r.rest.wall.Seconds()) })
 	row(w, "requests that read, that write", results, func(r result) string { return fmt.Sprintf("%.0f, %.0f", r.rest.reads, r.rest.writes) })
 	row(w, "memory: resident, heap in use", results, func(r result) string {
@@ -49,7 +54,9 @@ func reportWork(w io.Writer, name, what string, results []result, of func(result
 	row(w, "– events", results, each(func(p phase) float64 { return p.written.events }))
 	row(w, "rounds for each endpoint", results, each(func(p phase) float64 { return p.rounds }))
 	row(w, "rounds that failed", results, func(r result) string { return fmt.Sprintf("%.0f", of(r).failed) })
-	row(w, "CPU for each endpoint", results, func(r result) string { return milli(of(r).cpu, float64(r.endpoints)) })
+	row(w, "CPU for each endpoint", results, func(r result) string {
+		return fmt.Sprintf("%.0f ms", milliseconds(of(r).cpu)/float64(r.endpoints))
+	})
 }
 
 func row(w io.Writer, name string, results []result, value func(result) string) {
@@ -62,13 +69,7 @@ func row(w io.Writer, name string, results []result, value func(result) string) 
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-func milli(d time.Duration, n float64) string {
-	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000/max(n, 1))
-}
-
-func micro(d time.Duration, n float64) string {
-	return fmt.Sprintf("%.0f µs", float64(d.Microseconds())/max(n, 1))
-}
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func mebibytes(b float64) string { return fmt.Sprintf("%.0f MiB", b/(1<<20)) }
 
