@@ -24,9 +24,18 @@ import (
 var version, commit, date string
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+// stopSignals are those that stop the program in order. A shell starts background programs with Ctrl-C ignored, and stops them in its own way: to such
+// a one, Ctrl-C as well would be the second signal.
+func stopSignals() []os.Signal {
+	if signal.Ignored(os.Interrupt) {
+		return []os.Signal{syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM}
 }
 
 // commands is the table of contents: every subcommand is built by the package that it belongs to.
