@@ -6,8 +6,19 @@
 GO   ?= go
 TOOL := $(GO) tool -modfile=hack/tools/go.mod
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+# The version is the chart's, so that programs, images and chart name each other; commit and date tell two builds of it apart.
+VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/hookbay/Chart.yaml)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
+# Programs that charts, manifests and clusters take: built into bin/tools on first use.
+TOOLS     := $(CURDIR)/bin/tools
+HELM      := $(TOOLS)/helm-v4.3.1
+KUSTOMIZE := $(TOOLS)/kustomize-v5.8.1
+UNITTEST  := $(TOOLS)/untt-v1.1.2
+HELM_DOCS := $(TOOLS)/helm-docs-v1.14.2
+KIND      := $(TOOLS)/kind-v0.33.0
 
 # make run
 LISTEN   ?= 127.0.0.1:8080
@@ -54,9 +65,9 @@ test: ## Run all tests but the end-to-end ones, some against a real API server (
 envtest: ## Get the API server that tests run against: KUBEBUILDER_ASSETS, a download, or built once from Go modules.
 	@GO='$(GO)' sh hack/envtest/assets.sh
 
-.PHONY: e2e
-e2e: ## Run the end-to-end tests: the real programs, killed, starved and reconfigured. E2E_FLAGS=.
-	@race=$(RACE); set -x; $(GO) test $$race -count=1 -timeout 20m ./hack/e2e/... $(E2E_FLAGS)
+.PHONY: e2e-local
+e2e-local: ## Run the end-to-end tests on this machine: the real programs, killed, starved and reconfigured. E2E_FLAGS=.
+	@race=$(RACE); set -x; $(GO) test $$race -count=1 -timeout 20m ./hack/e2e/local/... $(E2E_FLAGS)
 
 .PHONY: lint
 lint: ## Check the code against the house rules.
@@ -90,6 +101,16 @@ microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./receiver/... | tee bin/bench.txt
 	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+$(HELM): MODULE := helm.sh/helm/v4/cmd/helm
+$(KUSTOMIZE): MODULE := sigs.k8s.io/kustomize/kustomize/v5
+$(UNITTEST): MODULE := github.com/helm-unittest/helm-unittest/cmd/untt
+$(HELM_DOCS): MODULE := github.com/norwoodj/helm-docs/cmd/helm-docs
+$(KIND): MODULE := sigs.k8s.io/kind
+$(HELM) $(KUSTOMIZE) $(UNITTEST) $(HELM_DOCS) $(KIND):
+	@echo "Building $(notdir $@), once."
+	@GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags '-s -w' $(MODULE)@v$(lastword $(subst -v, ,$(notdir $@)))
+	@mv $(TOOLS)/$(notdir $(patsubst %/v5,%,$(MODULE))) $@
 
 .PHONY: clean
 clean: ## Remove what was built and what make run stored.

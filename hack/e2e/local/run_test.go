@@ -1,4 +1,4 @@
-package e2e
+package local
 
 import (
 	"bufio"
@@ -96,7 +96,7 @@ func TestMakeRun_portTaken(t *testing.T) {
 func runScript(t *testing.T, listen string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sh", "hack/run.sh")
-	cmd.Dir = "../.."
+	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), "BIN="+hookbay(t), "LISTEN="+listen, "ADMIN="+freeAddress(t), "DATA_DIR="+t.TempDir())
 	return cmd
 }

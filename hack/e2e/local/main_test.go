@@ -1,13 +1,13 @@
-// Package e2e tests the real program, as a process of its own: every recorded callback against the answer that its platform wants to
+// Package local tests the real program, as a process of its own: every recorded callback against the answer that its platform wants to
 // hear, and the promises that are broken only by a crash, a long backlog, a full disk or a change of configuration.
 //
-//	go test ./hack/e2e                                   # what CI runs
-//	go test ./hack/e2e -args -e2e.callbacks=100000       # a longer crash test
-//	go test ./hack/e2e -run Backlog -args -e2e.backlog=200000 -e2e.subjects=20000
+//	go test ./hack/e2e/local                                   # what CI runs
+//	go test ./hack/e2e/local -args -e2e.callbacks=100000       # a longer crash test
+//	go test ./hack/e2e/local -run Backlog -args -e2e.backlog=200000 -e2e.subjects=20000
 //
 // No verdict hangs on the clock: tests act when a number of callbacks has been acknowledged or delivered, and wait for events with
 // deadlines that only a hang exceeds. Times that are worth knowing are printed.
-package e2e
+package local
 
 import (
 	"flag"
@@ -86,7 +86,7 @@ func build(name string, env []string, flags ...string) (string, error) {
 	out := filepath.Join(programs, name)
 	args := append(append([]string{"build", "-o", out}, flags...), ".")
 	cmd := exec.Command("go", args...) // outlives the test that happens to be first, so has no context of one
-	cmd.Dir = "../.."
+	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), env...)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go %v: %w\n%s", args, err, output)
