@@ -12,11 +12,12 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE    ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
+# helm-unittest cannot be installed by its version alone, because of a replacement in its go.mod.
+UNITTEST  := $(GO) tool -modfile=hack/tools/chart/go.mod helm-unittest
 # Programs that charts, manifests and clusters take: built into bin/tools on first use.
 TOOLS     := $(CURDIR)/bin/tools
 HELM      := $(TOOLS)/helm-v4.3.1
 KUSTOMIZE := $(TOOLS)/kustomize-v5.8.1
-UNITTEST  := $(TOOLS)/untt-v1.1.2
 HELM_DOCS := $(TOOLS)/helm-docs-v1.14.2
 KIND      := $(TOOLS)/kind-v0.33.0
 
@@ -104,10 +105,9 @@ microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench
 
 $(HELM): MODULE := helm.sh/helm/v4/cmd/helm
 $(KUSTOMIZE): MODULE := sigs.k8s.io/kustomize/kustomize/v5
-$(UNITTEST): MODULE := github.com/helm-unittest/helm-unittest/cmd/untt
 $(HELM_DOCS): MODULE := github.com/norwoodj/helm-docs/cmd/helm-docs
 $(KIND): MODULE := sigs.k8s.io/kind
-$(HELM) $(KUSTOMIZE) $(UNITTEST) $(HELM_DOCS) $(KIND):
+$(HELM) $(KUSTOMIZE) $(HELM_DOCS) $(KIND):
 	@echo "Building $(notdir $@), once."
 	@GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags '-s -w' $(MODULE)@v$(lastword $(subst -v, ,$(notdir $@)))
 	@mv $(TOOLS)/$(notdir $(patsubst %/v5,%,$(MODULE))) $@
