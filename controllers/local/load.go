@@ -181,8 +181,8 @@ func (l *Loader) classify(m *manifest) (kind, error) {
 	case (apiVersion == "") != (name == ""):
 		return kindOther, fmt.Errorf("%s: apiVersion %q, kind %q: write both", m.where, apiVersion, name)
 	}
-	if apiVersion == "" && name == "" && filepath.Ext(m.file) == ".json" {
-		return kindOther, nil // JSON of anybody's
+	if apiVersion == "" && name == "" && filepath.Ext(m.file) == ".json" || m.onlyLists() {
+		return kindOther, nil // JSON of anybody's, or a list of what is read anyway
 	}
 	if !l.skipped[m.where] {
 		l.skipped[m.where] = true

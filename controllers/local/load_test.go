@@ -249,12 +249,53 @@ func TestLoad_unreadablePath(t *testing.T) {
 }
 
 func TestLoad_samples(t *testing.T) {
-	l, err := NewLoader([]string{"../../config/samples"}, nil, slog.New(slog.DiscardHandler))
+	var log bytes.Buffer
+	l, err := NewLoader([]string{"../../config/samples"}, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Load(t.Context()); err != nil {
 		t.Errorf("the samples are refused:\n%v", err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("something in the samples is passed over:\n%s", log.String())
+	}
+}
+
+func TestLoad_kustomizations(t *testing.T) {
+	const header = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	tests := map[string]struct {
+		text       string
+		wantLogged bool
+	}{
+		"one that lists files beside it":    {header + "resources:\n- shop.yaml\n- lazada/endpoint.yaml\n", false},
+		"one that lists nothing":            {header, false},
+		"one that changes what it lists":    {header + "resources: [shop.yaml]\nnamespace: chat\n", true},
+		"one that lists what is not beside": {header + "resources: [shop.yaml, ../base]\n", true},
+		"one that lists no text":            {header + "resources: [1]\n", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, filepath.Join(dir, "shop.yaml"), lazadaYAML)
+			writeFile(t, filepath.Join(dir, "kustomization.yaml"), test.text)
+			d, err := sharedDefinition()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			l := newLoader([]string{dir}, nil, slog.New(slog.NewTextHandler(&log, nil)), d)
+			found, err := l.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found.Endpoints) != 1 {
+				t.Errorf("found %d endpoints, want the one of shop.yaml", len(found.Endpoints))
+			}
+			if logged := strings.Contains(log.String(), "Skipped"); logged != test.wantLogged {
+				t.Errorf("logged that it is skipped: %t, want %t:\n%s", logged, test.wantLogged, log.String())
+			}
+		})
 	}
 }
 

@@ -231,5 +231,28 @@ func unfold(all []manifest, where string, value any) ([]manifest, error) {
 	return all, errors.Join(problems...)
 }
 
+// onlyLists says whether this is a kustomization that does nothing but name files beside it. What any other makes of them is lost
+// here, which should be said.
+func (m *manifest) onlyLists() bool {
+	if m.text("kind") != "Kustomization" {
+		return false
+	}
+	for field, value := range m.content {
+		switch field {
+		case "apiVersion", "kind", "metadata":
+		case "resources":
+			names, _ := value.([]any) // What is no list is not understood by kustomize either.
+			for _, n := range names {
+				if name, ok := n.(string); !ok || !filepath.IsLocal(name) {
+					return false
+				}
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // encode is the way back from content to JSON.
 func (m *manifest) encode() ([]byte, error) { return json.Marshal(m.content) }
