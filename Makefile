@@ -75,10 +75,11 @@ lint: ## Check the code against the house rules.
 	$(TOOL) golangci-lint run
 
 .PHONY: generate
-generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the roles in config/rbac.
+generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the roles in config/rbac, and the chart's copies of both.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(TOOL) controller-gen rbac:roleName=hookbay-manager paths=./controllers/... output:rbac:dir=config/rbac
+	cp config/crd/bases/*.yaml config/rbac/role.yaml charts/hookbay/files/
 
 .PHONY: verify
 verify: generate ## Check that generated files, formatting and go.mod are what they should be.

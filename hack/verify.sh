@@ -18,9 +18,9 @@ for dir in . hack/tools hack/tools/chart hack/envtest; do
 done
 
 # Only the folders that make generate writes: a developer's other edits are none of its business.
-stale=$(git status --porcelain -- api config)
+stale=$(git status --porcelain -- api config charts)
 if [ -n "$stale" ]; then
-	git --no-pager diff -- api config
+	git --no-pager diff -- api config charts
 	printf 'Changed or new after make generate; look at it and commit it:\n%s\n' "$stale"
 	status=1
 fi
