@@ -31,7 +31,7 @@ func checkDefault(ctx context.Context, t tools) ([]string, error) {
 
 func checkMonitors(ctx context.Context, t tools) ([]string, error) {
 	return t.compare(ctx, []string{"config/default", "config/prometheus"}, []string{
-		"--set=metrics.serviceMonitor.enabled=true,receiver.podMonitor.enabled=true",
+		"--set=serviceMonitor.enabled=true,podMonitor.enabled=true",
 		"--api-versions=monitoring.coreos.com/v1",
 	})
 }

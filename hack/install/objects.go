@@ -7,10 +7,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
 )
 
 // objects are manifests by what makes them one object in a cluster: kind, group, namespace and name.
@@ -19,7 +21,7 @@ type objects map[string]*unstructured.Unstructured
 // parse reads a stream of YAML documents.
 func parse(data []byte) (objects, error) {
 	found := objects{}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
+	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
 	for {
 		var o unstructured.Unstructured
 		switch err := decoder.Decode(&o.Object); {
@@ -86,7 +88,7 @@ func compare(kustomize, chart objects) []string {
 	for _, key := range slices.Sorted(maps.Keys(kustomize)) {
 		if chart[key] == nil {
 			differences = append(differences, key+" is made by the kustomize folders, but not by the chart")
-		} else if diff := cmp.Diff(kustomize[key].Object, chart[key].Object); diff != "" {
+		} else if diff := cmp.Diff(lines(kustomize[key]), lines(chart[key])); diff != "" {
 			differences = append(differences, key+" is not the same (-kustomize +chart):\n"+diff)
 		}
 	}
@@ -96,4 +98,13 @@ func compare(kustomize, chart objects) []string {
 		}
 	}
 	return differences
+}
+
+// lines are the object in the one way that the library writes YAML, sorted: what differs in it differs in the object, and is easily read.
+func lines(o *unstructured.Unstructured) []string {
+	data, err := yaml.Marshal(o.Object)
+	if err != nil {
+		return []string{err.Error()} // it came from YAML
+	}
+	return strings.Split(string(data), "\n")
 }
