@@ -108,3 +108,41 @@ capabilities:
   drop:
     - ALL
 {{- end -}}
+
+{{/* The helm test: its labels, none of which the manager's selectors take, and the spec of its endpoint: (dict "name" NAME "root" $). */}}
+
+{{- define "hookbay.testLabels" -}}
+app.kubernetes.io/name: {{ include "hookbay.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
+{{- define "hookbay.testEndpoint" -}}
+source:
+  type: Lazada
+  lazada:
+    appKey: "100132"
+    appSecretRefs:
+      - name: {{ .name }}
+        key: app-secret
+    messageTypes: [2]
+target:
+  type: URL
+  url: https://never-called.invalid/
+buffer:
+  type: None
+receiver:
+  replicas: 1
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
