@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // tools are the programs that render manifests.
@@ -20,6 +25,8 @@ func checks() []check {
 	return []check{
 		{"an installation with default values", checkDefault},
 		{"an installation with monitors", checkMonitors},
+		{"an installation for some namespaces", checkNamespaces},
+		{"the samples", checkSamples},
 	}
 }
 
@@ -34,6 +41,68 @@ func checkMonitors(ctx context.Context, t tools) ([]string, error) {
 		"--set=serviceMonitor.enabled=true,podMonitor.enabled=true",
 		"--api-versions=monitoring.coreos.com/v1",
 	})
+}
+
+// checkNamespaces compares the manager's rights: those that it has everywhere by default, it has in each of the namespaces, and nowhere else.
+func checkNamespaces(ctx context.Context, t tools) ([]string, error) {
+	kustomize, err := render(ctx, t.kustomize, "build", "config/rbac")
+	if err != nil {
+		return nil, err
+	}
+	chart, err := t.template(ctx, "--set=watchNamespaces={shop,chat}")
+	if err != nil {
+		return nil, err
+	}
+	const everywhere = "ClusterRole.rbac.authorization.k8s.io hookbay-manager"
+	if kustomize[everywhere] == nil {
+		return nil, errors.New("config/rbac has no " + everywhere)
+	}
+	want, got := objects{}, objects{}
+	for _, namespace := range []string{"shop", "chat"} {
+		key := "Role.rbac.authorization.k8s.io " + namespace + "/hookbay-endpoints"
+		want[key] = rules(kustomize[everywhere])
+		if chart[key] != nil {
+			got[key] = rules(chart[key])
+		}
+	}
+	if chart[everywhere] != nil {
+		got[everywhere] = chart[everywhere]
+	}
+	return compare(want, got), nil
+}
+
+// rules are those of a role, alone.
+func rules(role *unstructured.Unstructured) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{"rules": role.Object["rules"]}}
+}
+
+// checkSamples finds samples that kubectl apply -k config/samples would pass over.
+func checkSamples(ctx context.Context, t tools) ([]string, error) {
+	built, err := render(ctx, t.kustomize, "build", "config/samples")
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob("config/samples/*/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var differences []string
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		sample, err := parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for key := range sample {
+			if built[key] == nil {
+				differences = append(differences, fmt.Sprintf("%s has the %s, which config/samples/kustomization.yaml does not name", file, key))
+			}
+		}
+	}
+	return differences, nil
 }
 
 // compare compares folders of kustomize, together, with the chart.

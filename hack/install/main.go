@@ -30,15 +30,18 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	var problems []error
+	told := map[string]bool{} // what is wrong by default is wrong with monitors as well
 	for _, check := range checks() {
 		differences, err := check.do(ctx, t)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", check.name, err)
+			problems = append(problems, fmt.Errorf("%s: %w", check.name, err))
 		}
 		for _, d := range differences {
-			problems = append(problems, fmt.Errorf("%s: %s", check.name, d))
+			if !told[d] {
+				problems = append(problems, fmt.Errorf("%s: %s", check.name, d))
+			}
+			told[d] = true
 		}
-		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }

@@ -100,11 +100,21 @@ func compare(kustomize, chart objects) []string {
 	return differences
 }
 
+// line is a line of YAML; that it says itself what is equal keeps cmp from taking it apart.
+type line string
+
+// Equal compares lines as a whole.
+func (l line) Equal(other line) bool { return l == other }
+
 // lines are the object in the one way that the library writes YAML, sorted: what differs in it differs in the object, and is easily read.
-func lines(o *unstructured.Unstructured) []string {
+func lines(o *unstructured.Unstructured) []line {
 	data, err := yaml.Marshal(o.Object)
 	if err != nil {
-		return []string{err.Error()} // it came from YAML
+		return []line{line(err.Error())} // it came from YAML
 	}
-	return strings.Split(string(data), "\n")
+	var all []line
+	for text := range strings.Lines(string(data)) {
+		all = append(all, line(strings.TrimSuffix(text, "\n")))
+	}
+	return all
 }
