@@ -82,8 +82,8 @@ generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the 
 	cp config/crd/bases/*.yaml config/rbac/role.yaml charts/hookbay/files/
 
 .PHONY: verify
-verify: generate ## Check that generated files, formatting and go.mod are what they should be.
-	@sh hack/verify.sh
+verify: generate $(HELM) $(KUSTOMIZE) ## Check generated files, formatting and go.mod, and that the chart installs what config/ does.
+	@GO='$(GO)' HELM='$(HELM)' KUSTOMIZE='$(KUSTOMIZE)' sh hack/verify.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5m).
@@ -103,6 +103,14 @@ microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./receiver/... | tee bin/bench.txt
 	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+##@ Ship
+
+.PHONY: manifests
+manifests: $(KUSTOMIZE) ## Write dist/install.yaml, the installation of VERSION as one file for kubectl apply.
+	@mkdir -p dist; copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R config "$$copy" && \
+	  (cd "$$copy/config/manager" && $(KUSTOMIZE) edit set image ghcr.io/hookbay/hookbay:$(VERSION)) && \
+	  $(KUSTOMIZE) build -o dist/install.yaml "$$copy/config/default"
 
 $(HELM): MODULE := helm.sh/helm/v4/cmd/helm
 $(KUSTOMIZE): MODULE := sigs.k8s.io/kustomize/kustomize/v5

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Checks what a compiler does not: formatting, the go.mod files, and that what make generate wrote is what is committed.
+# Checks what a compiler does not: formatting, the go.mod files, that what make generate wrote is what is committed, and that the chart
+# installs what the kustomize folders do (HELM, KUSTOMIZE: the programs).
 set -eu
 go=${GO:-go}
 status=0
@@ -22,6 +23,11 @@ stale=$(git status --porcelain -- api config charts)
 if [ -n "$stale" ]; then
 	git --no-pager diff -- api config charts
 	printf 'Changed or new after make generate; look at it and commit it:\n%s\n' "$stale"
+	status=1
+fi
+
+if ! $go run ./hack/install -helm "${HELM:-helm}" -kustomize "${KUSTOMIZE:-kustomize}"; then
+	echo 'The chart and the kustomize folders must install the same; see above.'
 	status=1
 fi
 exit $status
