@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,15 +12,19 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
+
+	// The roots that public certificates are checked against where the system has none, as in an image that holds this program alone.
+	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/hookbay/hookbay/receiver/app"
 	"github.com/hookbay/hookbay/receiver/config"
 )
 
-// version is set by the linker.
-var version = "unknown"
+// Set by the linker; "" is unknown.
+var version, commit, date string
 
 // The exit codes.
 const (
@@ -65,7 +70,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "receiver takes flags only: see receiver --help")
 		return exitUsage
 	case show:
-		fmt.Fprintln(stdout, "receiver", version)
+		fmt.Fprintf(stdout, "receiver %s, commit %s of %s, %s %s/%s\n", known(version), known(commit), known(date), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitGood
 	}
 	o.Load = files.Load
@@ -75,13 +80,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer release()
 	context.AfterFunc(ctx, release)
-	o.Log.Info("Receiver starts", "version", version)
+	o.Log.Info("Receiver starts", "version", known(version), "commit", known(commit), "date", known(date))
 	if err := serve(ctx, o); err != nil {
 		o.Log.Error("Receiver failed", "error", err)
 		return exitFailed
 	}
 	return exitGood
 }
+
+func known(s string) string { return cmp.Or(s, "unknown") }
 
 func serve(ctx context.Context, o app.Options) error {
 	app.SetUpProcess()

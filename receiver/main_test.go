@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -13,13 +14,14 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(empty, []byte(`{}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	platform := runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n"
 	tests := map[string]struct {
 		args       []string
 		want       int
 		wantStdout string
 		wantStderr string
 	}{
-		"the version":               {[]string{"--version"}, exitGood, "receiver unknown\n", ""},
+		"the version":               {[]string{"--version"}, exitGood, "receiver unknown, commit unknown of unknown, " + platform, ""},
 		"help":                      {[]string{"--help"}, exitGood, "", "-secrets-dir directory"},
 		"an unknown flag":           {[]string{"--colour"}, exitUsage, "", "flag provided but not defined: -colour"},
 		"an argument":               {[]string{"start"}, exitUsage, "", "receiver takes flags only"},
