@@ -9,6 +9,9 @@
 {{- if and .Values.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
 {{- fail "serviceMonitor.enabled: write metrics.enabled: true as well: there are no metrics to scrape" -}}
 {{- end -}}
+{{- if and .Values.metrics.enabled (eq (int .Values.metrics.port) 8081) -}}
+{{- fail "metrics.port: write another one than 8081, which is that of the probes" -}}
+{{- end -}}
 {{- if and .Values.metrics.certificate.secretName (not (include "hookbay.metricsAuth" .)) -}}
 {{- fail "metrics.certificate.secretName: leave it out, or write metrics.enabled: true and metrics.secure: true: by HTTP no certificate is used" -}}
 {{- end -}}
