@@ -21,6 +21,8 @@ KUSTOMIZE := $(TOOLS)/kustomize-v5.8.1
 HELM_DOCS := $(TOOLS)/helm-docs-v1.14.2
 KIND      := $(TOOLS)/kind-v0.33.0
 
+HELM_DOCS_FLAGS := --chart-search-root charts --sort-values-order file --log-level warning
+
 # make run
 LISTEN   ?= 127.0.0.1:8080
 ADMIN    ?= 127.0.0.1:9090
@@ -84,6 +86,17 @@ generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the 
 .PHONY: verify
 verify: generate $(HELM) $(KUSTOMIZE) ## Check generated files, formatting and go.mod, and that the chart installs what config/ does.
 	@GO='$(GO)' HELM='$(HELM)' KUSTOMIZE='$(KUSTOMIZE)' sh hack/verify.sh
+
+.PHONY: chart
+chart: $(HELM) $(HELM_DOCS) ## Check the Helm chart: lint, unit tests, and that its README is up to date.
+	$(HELM) lint --strict charts/hookbay
+	$(UNITTEST) --strict charts/hookbay
+	@$(HELM_DOCS) $(HELM_DOCS_FLAGS) --dry-run 2>/dev/null | diff -u charts/hookbay/README.md - || \
+	  { echo 'charts/hookbay/README.md is not up to date; run: make chart-docs' >&2; exit 1; }
+
+.PHONY: chart-docs
+chart-docs: $(HELM_DOCS) ## Write the chart's README from README.md.gotmpl and the comments in values.yaml.
+	$(HELM_DOCS) $(HELM_DOCS_FLAGS)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5m).
