@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -51,11 +50,18 @@ type callbacks struct {
 // startCallbacks has both platforms call back, through the endpoints' Services, until the feature ends, and returns when they are answered.
 func (c *cluster) startCallbacks(t *testing.T, to ...*endpoint) *callbacks {
 	t.Helper()
+	f := c.beginCallbacks(t, to...)
+	f.waitAnswered(t)
+	return f
+}
+
+// beginCallbacks is startCallbacks without the wait.
+func (c *cluster) beginCallbacks(t *testing.T, to ...*endpoint) *callbacks {
+	t.Helper()
 	f := &callbacks{c: c, loads: map[string]string{}}
 	for _, e := range to {
 		f.start(t, e, control.Load{URL: e.url(), Dial: c.serviceAddress(t, e), Subjects: *rateFlag, Interval: time.Second})
 	}
-	f.waitAnswered(t)
 	return f
 }
 
@@ -136,14 +142,22 @@ func (f *callbacks) waitAnswered(t *testing.T) {
 	}
 }
 
-// end ends the callbacks and waits until everything that was acknowledged is delivered. It fails when that makes no progress.
-func (f *callbacks) end(t *testing.T) map[string]control.Report {
+// stop ends the callbacks; the last of them have been answered, or have failed.
+func (f *callbacks) stop(t *testing.T) {
 	t.Helper()
-	reports := map[string]control.Report{}
-	for e, load := range maps.All(f.loads) {
+	for _, load := range f.loads {
 		if _, err := f.c.ask(t.Context(), http.MethodDelete, "loads/"+load, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// end ends the callbacks and waits until everything that was acknowledged is delivered. It fails when that makes no progress.
+func (f *callbacks) end(t *testing.T) map[string]control.Report {
+	t.Helper()
+	f.stop(t)
+	reports := map[string]control.Report{}
+	for e := range f.loads {
 		missing, since := -1, time.Now()
 		for {
 			r, err := f.report(t.Context(), e)

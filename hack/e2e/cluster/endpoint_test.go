@@ -74,7 +74,7 @@ func (c *cluster) create(t *testing.T, o client.Object) {
 // sample is the endpoint's manifest, which retries often: the tests wait for it.
 func sample(t *testing.T, e *endpoint) *hookbayv1alpha1.WebhookEndpoint {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../../config/samples", e.sample, "webhookendpoint.yaml"))
+	text, err := os.ReadFile(filepath.Join("../../../config/samples", e.sample, "endpoint.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

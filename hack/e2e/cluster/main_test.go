@@ -70,7 +70,7 @@ var tested *cluster
 func TestHookbay(t *testing.T) {
 	c := tested
 	suite.Test(t,
-		//c.installed(),
+		c.installed(),
 
 		c.noCallbackFailsWhile("receivers and managers are upgraded", c.upgrade),
 		c.noCallbackFailsWhile("the release is rolled back", c.rollBack),
@@ -83,11 +83,11 @@ func TestHookbay(t *testing.T) {
 		c.noCallbackFailsWhile("receivers are scaled from 2 to 4 and back", c.scaleOutAndIn),
 		c.noCallbackFailsWhile("Hookbay is uninstalled and installed again", c.reinstall),
 		c.noCallbackFailsWhile("the target is away", c.targetAway),
-		//c.receiverKilled(),
-		//c.volumeFull(),
-		//c.rights(),
-		//c.exposed(),
+		c.receiverKilled(),
+		c.volumeFull(),
+		c.rights(),
+		c.exposed(),
 
-		//c.nodeLost(), // at the end: the node does not come back
+		c.nodeLost(), // at the end: the node does not come back
 	)
 }

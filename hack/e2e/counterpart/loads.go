@@ -23,6 +23,9 @@ const (
 	freshEach     = 4
 	// patience is how long an answer is waited for, to tell late ones from those that never come.
 	patience = 15 * time.Second
+	// keptFor is how long an unused connection is kept. It is less than a receiver that stops waits for the last callback on a connection before
+	// it closes it: whoever keeps connections for longer may send into one that is just being closed.
+	keptFor = 5 * time.Second
 	// maxAnswer is more than any answer has.
 	maxAnswer = 64 << 10
 )
@@ -135,6 +138,7 @@ func (n *load) client(roots *x509.CertPool, keep bool) *http.Client {
 		Timeout: patience,
 		Transport: &http.Transport{
 			DisableKeepAlives: !keep,
+			IdleConnTimeout:   keptFor,
 			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				if n.Dial != "" {

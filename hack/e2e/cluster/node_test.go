@@ -1,0 +1,179 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+	frame "sigs.k8s.io/e2e-framework/pkg/types"
+
+	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/hack/e2e/control"
+)
+
+// nodeLost ends a node that has receivers with events on their volumes. Until the cluster has noticed, which takes most of a minute, any Service goes
+// on leading callbacks there; from then on none fails. What is on the node's volumes waits there, and the status says so.
+func (c *cluster) nodeLost() frame.Feature {
+	var (
+		before, after   *callbacks
+		node            string
+		lost            []lostReceiver
+		killed, noticed time.Time
+	)
+	f := features.New("a node that is lost keeps what is on its volumes, and the status tells how much")
+	if os.Getenv(killNodeHook) == "" {
+		return f.Assess("a node is killed", step(func(t *testing.T) { t.Skip(killNodeHook + " is not set") })).Feature()
+	}
+	return f.
+		WithSetup("events wait for the target", step(func(t *testing.T) {
+			c.begin(t)
+			c.tell(t, "target", control.Target{Status: http.StatusServiceUnavailable})
+			t.Cleanup(func() { c.targetBack(t) })
+			before = c.startCallbacks(t, c.lazada, c.tencent)
+			before.stop(t)
+			for _, e := range []*endpoint{c.lazada, c.tencent} {
+				c.waitCounted(t, e, before)
+			}
+			node = c.nodeOfReceivers(t)
+			lost = c.receiversOn(t, node)
+		})).
+		Assess("callbacks fail only until the cluster has noticed", step(func(t *testing.T) {
+			if err := callHook(t.Context(), os.Getenv(killNodeHook), node); err != nil {
+				t.Fatal(err)
+			}
+			killed = before.now(t)
+			after = c.beginCallbacks(t, c.lazada, c.tencent)
+			for _, r := range lost {
+				c.waitOutOfService(t, r.endpoint, r.ip)
+			}
+			noticed = after.now(t)
+			t.Logf("The cluster left the receivers on %s out of their Services after %s.", node, noticed.Sub(killed).Round(time.Second))
+			after.waitAnswered(t)
+		})).
+		Assess("the status says how many events wait, and on which node", step(func(t *testing.T) {
+			for _, r := range lost {
+				s := c.waitStatus(t, r, func(s *hookbayv1alpha1.ReceiverStatus, workload string) bool {
+					return s.Node == node && !s.Ready && s.SilentSince != nil && s.Backlog != nil && strings.Contains(workload, node)
+				})
+				t.Logf("%s: %d events wait on node %s, silent since %s", s.Name, *s.Backlog, s.Node, s.SilentSince.UTC().Format(time.TimeOnly))
+			}
+		})).
+		Assess("all others are delivered, in order", step(func(t *testing.T) {
+			c.targetBack(t)
+			inOrder(t, after.end(t))
+			for _, e := range []*endpoint{c.lazada, c.tencent} {
+				c.waitCounted(t, e, before)
+			}
+		})).
+		Assess("nothing but connections failed, until the cluster had noticed", step(func(t *testing.T) {
+			for e, r := range after.end(t) {
+				t.Logf("%s: %d of %d callbacks failed", e, r.Failed, r.Sent)
+				for _, f := range r.Failures {
+					if f.Kind == control.Answer || f.Sent.After(noticed.Add(settling)) {
+						t.Errorf("failed otherwise than by a connection before %s: %s", noticed, f)
+					}
+				}
+			}
+		})).
+		Feature()
+}
+
+// settling is what the last node's proxy may take to hear that a receiver has left its Service.
+const settling = 5 * time.Second
+
+// lostReceiver is a receiver on a node that is lost.
+type lostReceiver struct {
+	endpoint *endpoint
+	name, ip string // its Deployment, and its pod's address
+}
+
+func (c *cluster) receiversOn(t *testing.T, node string) []lostReceiver {
+	t.Helper()
+	var lost []lostReceiver
+	for _, e := range []*endpoint{c.lazada, c.tencent} {
+		for _, p := range c.receivers(t, e) {
+			if p.Spec.NodeName == node {
+				lost = append(lost, lostReceiver{endpoint: e, name: deploymentOf(&p), ip: p.Status.PodIP})
+			}
+		}
+	}
+	return lost
+}
+
+// deploymentOf is the pod's name without what Deployment and ReplicaSet append.
+func deploymentOf(p *corev1.Pod) string {
+	parts := strings.Split(p.Name, "-")
+	return strings.Join(parts[:len(parts)-2], "-")
+}
+
+// waitStatus waits until an entry of status.receivers, and the message of WorkloadReady, are as wanted.
+func (c *cluster) waitStatus(t *testing.T, r lostReceiver, wanted func(s *hookbayv1alpha1.ReceiverStatus, workload string) bool) *hookbayv1alpha1.ReceiverStatus {
+	t.Helper()
+	var found *hookbayv1alpha1.ReceiverStatus
+	waitFor(t, "the status tells of "+r.name, func(ctx context.Context) error {
+		w, err := c.get(ctx, r.endpoint)
+		if err != nil {
+			return err
+		}
+		workload := condition(w, hookbayv1alpha1.ConditionWorkloadReady).Message
+		for i := range w.Status.Receivers {
+			if s := &w.Status.Receivers[i]; s.Name == r.name && wanted(s, workload) {
+				found = s
+				return nil
+			}
+		}
+		return fmt.Errorf("receivers: %+v; WorkloadReady: %s", w.Status.Receivers, workload)
+	})
+	return found
+}
+
+// waitCounted waits until the status of an endpoint counts as many events as are acknowledged and not delivered.
+func (c *cluster) waitCounted(t *testing.T, e *endpoint, calls *callbacks) {
+	t.Helper()
+	waitFor(t, "the status of "+e.name+" counts what is not delivered", func(ctx context.Context) error {
+		r, err := calls.report(ctx, e.name)
+		if err != nil {
+			return err
+		}
+		w, err := c.get(ctx, e)
+		if err != nil {
+			return err
+		}
+		counted := int64(0)
+		for _, s := range w.Status.Receivers {
+			if s.Backlog != nil {
+				counted += *s.Backlog
+			}
+		}
+		if counted != int64(r.Missing) {
+			return fmt.Errorf("%d are not delivered, receivers: %+v", r.Missing, w.Status.Receivers)
+		}
+		return nil
+	})
+}
+
+// inService is an error while the endpoint's Service leads callbacks to this address.
+func (c *cluster) inService(ctx context.Context, e *endpoint, ip string) error {
+	var slices discoveryv1.EndpointSliceList
+	err := c.List(ctx, &slices, client.InNamespace(shop), client.MatchingLabels{discoveryv1.LabelServiceName: e.name + "-receiver"})
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Items {
+		for _, p := range s.Endpoints {
+			if p.Addresses[0] == ip && (p.Conditions.Ready == nil || *p.Conditions.Ready) {
+				return errors.New("it is still ready")
+			}
+		}
+	}
+	return nil
+}
