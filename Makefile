@@ -36,6 +36,17 @@ FUZZTIME ?= 5m
 COUNT ?= 6
 BASE  ?=
 
+# make images, make docker: for which platforms, and what the images' names start with.
+PLATFORM  ?= linux/$(shell $(GO) env GOARCH)
+PLATFORMS ?= $(PLATFORM)
+PUSH      ?=
+REGISTRY  ?= ghcr.io/hookbay
+
+# make release
+RELEASED := linux_amd64 linux_arm64 darwin_amd64 darwin_arm64 windows_amd64 windows_arm64
+RELEASE   = bin/release
+STAMP     = -version '$(VERSION)' -commit '$(COMMIT)' -date '$(DATE)' -registry '$(REGISTRY)'
+
 # The race detector needs cgo and a C compiler. A machine that has only Go tests without it; CI tests with it.
 RACE = $$($(GO) build -race runtime/cgo >/dev/null 2>&1 && echo -race || echo 'No working C compiler: testing without the race detector.' >&2)
 
@@ -62,7 +73,7 @@ run: build ## Serve the sample endpoints, send each a signed callback, print wha
 test: ## Run all tests but the end-to-end ones, some against a real API server (see envtest).
 	@race=$(RACE); packages=$$($(GO) list ./... | grep -v '/hack/e2e') && \
 	  KUBEBUILDER_ASSETS=$$(GO='$(GO)' sh hack/envtest/assets.sh) && export KUBEBUILDER_ASSETS && \
-	  set -x && $(GO) test $$race $$packages
+	  set -x && $(GO) test $$race $$packages && cd hack/release && $(GO) test $$race ./...
 
 .PHONY: envtest
 envtest: ## Get the API server that tests run against: KUBEBUILDER_ASSETS, a download, or built once from Go modules.
@@ -75,6 +86,7 @@ e2e-local: ## Run the end-to-end tests on this machine: the real programs, kille
 .PHONY: lint
 lint: ## Check the code against the house rules.
 	$(TOOL) golangci-lint run
+	cd hack/release && $(GO) tool -modfile=../tools/go.mod golangci-lint run
 
 .PHONY: generate
 generate: ## Write the deep copies of api/, the CRD in config/crd/bases and the roles in config/rbac, and the chart's copies of both.
@@ -118,6 +130,42 @@ microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench
 	$(TOOL) benchstat $(BASE) bin/bench.txt
 
 ##@ Ship
+
+# Static programs of which the same sources and the same Go make the same bytes, wherever they are built.
+.PHONY: $(RELEASED:%=programs-%)
+programs-%:
+	CGO_ENABLED=0 GOOS=$(firstword $(subst _, ,$*)) GOARCH=$(lastword $(subst _, ,$*)) \
+	  $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/$*/ . ./receiver
+
+.PHONY: $(RELEASE)
+$(RELEASE):
+	@$(GO) build -C hack/release -o $(CURDIR)/$(RELEASE) .
+
+.PHONY: images
+images: programs-$(subst /,_,$(PLATFORM)) $(RELEASE) ## Write dist/images/hookbay.tar and receiver.tar, for a cluster or engine to import. PLATFORM=.
+	$(RELEASE) images $(STAMP) -out dist/images \
+	  -image hookbay=bin/$(subst /,_,$(PLATFORM))/hookbay -image receiver=bin/$(subst /,_,$(PLATFORM))/receiver
+
+.PHONY: docker
+docker: ## Build the same images with docker buildx. PLATFORMS=linux/amd64,linux/arm64 PUSH=1 publishes them for both, REGISTRY= elsewhere.
+	for image in manager=hookbay receiver=receiver; do \
+	  docker buildx build --target $${image%=*} --tag $(REGISTRY)/$${image#*=}:$(VERSION) --platform $(PLATFORMS) \
+	    --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) \
+	    --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(if $(PUSH),--push,--load) . || exit 1; \
+	done
+
+.PHONY: committed
+committed:
+	@test -z "$$(git status --porcelain)" || { git status --short; echo 'Commit first: a release names the commit that it is made of.'; exit 1; } >&2
+
+.PHONY: release
+release: committed $(RELEASED:%=programs-%) $(RELEASE) manifests $(HELM) ## Write all that a release consists of to dist/VERSION: see docs/releasing.md.
+	rm -rf dist/$(VERSION)
+	$(RELEASE) archives $(STAMP) -out dist/$(VERSION) $(RELEASED:%=bin/%)
+	cp dist/install.yaml dist/$(VERSION)
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R charts/hookbay "$$copy" && find "$$copy" -exec touch -d '$(DATE)' {} + && \
+	  $(HELM) package "$$copy/hookbay" --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist/$(VERSION)
+	$(RELEASE) sums dist/$(VERSION)
 
 .PHONY: manifests
 manifests: $(KUSTOMIZE) ## Write dist/install.yaml, the installation of VERSION as one file for kubectl apply.

@@ -11,14 +11,13 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 )
 
 // licenseFile is what modules call the files that say under which terms they are given.
-var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|copyright)[^/]*$`)
+var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|copyright)`)
 
 // licensesOf collects the license texts of all that is linked into the programs: nearly every one asks that it goes with the program.
 func licensesOf(ctx context.Context, programs []program) ([]byte, error) {
@@ -52,23 +51,24 @@ func licensesOf(ctx context.Context, programs []program) ([]byte, error) {
 
 // appendTexts writes the license files of a folder, and of the folders below it if deep.
 func appendTexts(out *bytes.Buffer, title, dir string, deep bool) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", title, err)
+	}
+	defer func() { _ = root.Close() }() // only read
 	found := false
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && path != dir && (!deep || e.Name() == "testdata"):
+		case e.IsDir() && path != "." && (!deep || e.Name() == "testdata"):
 			return fs.SkipDir
 		case !e.Type().IsRegular() || !licenseFile.MatchString(e.Name()) || strings.HasSuffix(path, ".go"):
 			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
+		text, err := root.ReadFile(path)
 		found = true
-		name, err := filepath.Rel(dir, path)
-		fmt.Fprintf(out, "\n%[1]s\n%[2]s, %[3]s\n%[1]s\n\n%[4]s\n", strings.Repeat("=", 100), title, filepath.ToSlash(name), bytes.TrimSpace(text))
+		fmt.Fprintf(out, "\n%[1]s\n%[2]s, %[3]s\n%[1]s\n\n%[4]s\n", strings.Repeat("=", 100), title, path, bytes.TrimSpace(text))
 		return err
 	})
 	if err == nil && !found {
