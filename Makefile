@@ -132,7 +132,6 @@ microbench: ## Run the benchmarks of the packages COUNT (6) times into bin/bench
 ##@ Ship
 
 # Static programs of which the same sources and the same Go make the same bytes, wherever they are built.
-.PHONY: $(RELEASED:%=programs-%)
 programs-%:
 	CGO_ENABLED=0 GOOS=$(firstword $(subst _, ,$*)) GOARCH=$(lastword $(subst _, ,$*)) \
 	  $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/$*/ . ./receiver
