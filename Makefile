@@ -41,6 +41,7 @@ PLATFORM  ?= linux/$(shell $(GO) env GOARCH)
 PLATFORMS ?= $(PLATFORM)
 PUSH      ?=
 REGISTRY  ?= ghcr.io/hookbay
+IMAGES    ?= dist/images
 
 # make release
 RELEASED := linux_amd64 linux_arm64 darwin_amd64 darwin_arm64 windows_amd64 windows_arm64
@@ -82,6 +83,20 @@ envtest: ## Get the API server that tests run against: KUBEBUILDER_ASSETS, a dow
 .PHONY: e2e-local
 e2e-local: ## Run the end-to-end tests on this machine: the real programs, killed, starved and reconfigured. E2E_FLAGS=.
 	@race=$(RACE); set -x; $(GO) test $$race -count=1 -timeout 20m ./hack/e2e/local/... $(E2E_FLAGS)
+
+.PHONY: e2e
+e2e: $(HELM) ## Test in the cluster of KUBECONFIG, else in one of kind: load, upgrades, drains, kills. E2E_FLAGS=. See docs/testing.md.
+	@MAKE='$(MAKE)' GO='$(GO)' KIND='$(KIND)' HELM='$(HELM)' VERSION='$(VERSION)' sh hack/e2e/run.sh $(E2E_FLAGS)
+
+.PHONY: kind
+kind: $(KIND) $(HELM) ## Make a cluster of three nodes with kind and Docker, to play with; it has the images, and says what to do next.
+	@MAKE='$(MAKE)' KIND='$(KIND)' HELM='$(HELM)' sh hack/e2e/kind.sh
+
+# The image of the tests' counterpart in the cluster.
+.PHONY: image-e2e
+image-e2e: $(RELEASE)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(PLATFORM)) $(GO) build -trimpath -ldflags '-s -w' -o bin/e2e ./hack/e2e/counterpart
+	$(RELEASE) images $(STAMP) -out $(IMAGES) -image e2e=bin/e2e
 
 .PHONY: lint
 lint: ## Check the code against the house rules.
@@ -142,7 +157,7 @@ $(RELEASE):
 
 .PHONY: images
 images: programs-$(subst /,_,$(PLATFORM)) $(RELEASE) ## Write dist/images/hookbay.tar and receiver.tar, for a cluster or engine to import. PLATFORM=.
-	$(RELEASE) images $(STAMP) -out dist/images \
+	$(RELEASE) images $(STAMP) -out $(IMAGES) \
 	  -image hookbay=bin/$(subst /,_,$(PLATFORM))/hookbay -image receiver=bin/$(subst /,_,$(PLATFORM))/receiver
 
 .PHONY: docker

@@ -25,6 +25,7 @@ var (
 	helmFlag    = flag.String("e2e.helm", "helm", "helm `program`")
 	chartFlag   = flag.String("e2e.chart", "../../../charts/hookbay", "`chart` to install")
 	rateFlag    = flag.Int("e2e.rate", 200, "callbacks a second, for each of the two endpoints")
+	inTimeFlag  = flag.Bool("e2e.in-time", false, "an answer after the platform's time limit is a failed callback, too: for machines that have nothing else to do")
 	awayFlag    = flag.Duration("e2e.away", time.Minute, "how long the target is away")
 	keepFlag    = flag.Bool("e2e.keep", false, "leave everything in the cluster, to look at it")
 

@@ -94,6 +94,9 @@ type Report struct {
 	Sent int
 	// Acknowledged callbacks were answered in the right words; Late ones of them after the platform's time limit.
 	Acknowledged, Late int
+	// Slow callbacks were refused with 503 when most of the platform's time limit was over: the receiver could not store them in time. They
+	// are not among the failed, as it depends on what else the machine has to do.
+	Slow int
 	// Slowest is the longest time that an acknowledged callback took.
 	Slowest time.Duration
 	// Failed callbacks; Failures are the first of them.
@@ -113,6 +116,6 @@ type Report struct {
 
 // String is for people.
 func (r *Report) String() string {
-	return fmt.Sprintf("%d sent, %d acknowledged (%d late, slowest %s), %d failed, %d delivered, %d missing, %d repeated, %d disordered, by %v",
-		r.Sent, r.Acknowledged, r.Late, r.Slowest.Round(time.Millisecond), r.Failed, r.Delivered, r.Missing, r.Repeated, len(r.Disordered), r.Replicas)
+	return fmt.Sprintf("%d sent, %d acknowledged (%d late, slowest %s), %d refused as too slow, %d failed, %d delivered, %d missing, %d repeated, %d disordered, by %v",
+		r.Sent, r.Acknowledged, r.Late, r.Slowest.Round(time.Millisecond), r.Slow, r.Failed, r.Delivered, r.Missing, r.Repeated, len(r.Disordered), r.Replicas)
 }

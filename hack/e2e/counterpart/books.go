@@ -77,6 +77,15 @@ func (b *books) acknowledged(m mark, took, limit time.Duration) {
 	set(&a.subjects[m.subject].acknowledged, m.n)
 }
 
+// slow books a callback that could not be stored in time.
+func (b *books) slow(m mark) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.loads[m.load]
+	a.report.Sent++
+	a.report.Slow++
+}
+
 // failed books a callback that the platform would call failed.
 func (b *books) failed(m mark, f control.Failure) {
 	b.mu.Lock()

@@ -183,6 +183,10 @@ func (n *load) send(ctx context.Context, client *http.Client, m mark) {
 		n.books.acknowledged(m, at.Sub(sent), n.limit)
 		return
 	}
+	if err == nil && status == http.StatusServiceUnavailable && at.Sub(sent) >= n.limit*4/5 {
+		n.books.slow(m)
+		return
+	}
 	f := control.Failure{Mark: m.String(), Sent: sent, At: at, Kind: control.Answer, Status: status, Text: body}
 	if err != nil {
 		f.Kind, f.Text = kind(err), err.Error()
