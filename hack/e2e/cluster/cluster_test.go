@@ -9,12 +9,15 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 )
@@ -42,15 +45,19 @@ type cluster struct {
 	home string
 	// loads counts them, to name them.
 	loads int
-	// revision is the receivers' image: the tag that the release has now.
+	// definedBefore: the definition of WebhookEndpoint is somebody else's, and stays.
+	definedBefore bool
+	// The endpoints that most features have in common.
 	lazada, tencent *endpoint
 }
 
 // connect reads the kubeconfig.
 func (c *cluster) connect(ctx context.Context, cfg *envconf.Config) (context.Context, error) {
 	r := cfg.Client().Resources() // takes -kubeconfig, $KUBECONFIG and -context
-	if err := hookbayv1alpha1.AddToScheme(r.GetScheme()); err != nil {
-		return ctx, err
+	for _, add := range []func(*runtime.Scheme) error{hookbayv1alpha1.AddToScheme, apiextensionsv1.AddToScheme, gatewayv1.Install} {
+		if err := add(r.GetScheme()); err != nil {
+			return ctx, err
+		}
 	}
 	c.config = rest.CopyConfig(r.GetConfig())
 	c.config.QPS = -1
@@ -96,7 +103,7 @@ func (c *cluster) pods(ctx context.Context, namespace string, labels map[string]
 	return list.Items, err
 }
 
-// running returns pods that are not ready to be counted on.
+// ready pods can be counted on.
 func ready(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue

@@ -22,7 +22,7 @@ import (
 	"github.com/hookbay/hookbay/hack/e2e/control"
 )
 
-// feature is a name with steps; steps share what they know by the variables around them.
+// step is one that keeps the context: what steps share is in variables around them.
 func step(do func(t *testing.T)) frame.StepFunc {
 	return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
 		t.Helper()

@@ -154,9 +154,6 @@ func (c *cluster) unservedIngress(t *testing.T) {
 // makeGateway makes a Gateway that ends TLS for the host.
 func (c *cluster) makeGateway(t *testing.T) {
 	t.Helper()
-	if err := gatewayv1.Install(c.Scheme()); err != nil {
-		t.Fatal(err)
-	}
 	g := &gatewayv1.Gateway{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: gateway},
 		Spec: gatewayv1.GatewaySpec{

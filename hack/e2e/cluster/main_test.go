@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "Nothing is tested: make e2e builds the images and runs this with the flags it needs.")
 		os.Exit(0)
 	}
-	c := &cluster{}
+	c := &cluster{lazada: lazadaSample(), tencent: tencentSample()}
 	suite.Setup(c.connect, c.loadImages, c.makePlaces, c.install)
 	suite.Finish(c.remove)
 	tested = c

@@ -53,7 +53,11 @@ func (c *cluster) makePlaces(ctx context.Context, _ *envconf.Config) (context.Co
 			return ctx, fmt.Errorf("namespace %s: %w: what an earlier run left must be removed first", name, err)
 		}
 	}
-	var err error
+	err := c.Get(ctx, client.ObjectKeyFromObject(definition()), definition())
+	if client.IgnoreNotFound(err) != nil {
+		return ctx, err
+	}
+	c.definedBefore = err == nil
 	if c.home, err = c.chooseHome(ctx); err != nil {
 		return ctx, err
 	}
@@ -148,9 +152,13 @@ func (c *cluster) makeCounterpart(ctx context.Context) error {
 	})
 }
 
+// definition is the CustomResourceDefinition, which Helm keeps.
+func definition() *apiextensionsv1.CustomResourceDefinition {
+	return &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "webhookendpoints." + hookbayv1alpha1.GroupVersion.Group}}
+}
+
 // install installs the chart as a user would, from the images that were loaded.
 func (c *cluster) install(ctx context.Context, _ *envconf.Config) (context.Context, error) {
-	c.lazada, c.tencent = lazadaSample(), tencentSample()
 	_, err := helm(ctx, "install", release, *chartFlag, "--namespace", system, "--set", "image.tag="+*versionFlag,
 		"--set", "receiverImage.tag="+*versionFlag, "--wait", "--timeout", patience.String())
 	return ctx, err
@@ -183,7 +191,9 @@ func (c *cluster) remove(ctx context.Context, _ *envconf.Config) (context.Contex
 	for _, name := range namespaces {
 		note(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
-	note(c.Delete(ctx, &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "webhookendpoints." + hookbayv1alpha1.GroupVersion.Group}}))
+	if !c.definedBefore {
+		note(c.Delete(ctx, definition()))
+	}
 	for _, name := range namespaces {
 		note(poll(ctx, func(ctx context.Context) error {
 			err := c.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
