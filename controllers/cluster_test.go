@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -44,6 +45,8 @@ type cluster struct {
 	refuses  map[string]string // why a replica takes no new configuration
 	unbound  map[string]bool   // claims that get no volume
 	silent   map[string]bool   // replicas whose admin port can't be reached
+	away     map[string]bool   // replicas whose node is not heard of
+	local    map[string]bool   // replicas whose volume only that node has, so that no other can take them
 	noImage  string            // the image that no registry has
 	stopped  map[string]int    // how often a ready, serving pod of an owner was stopped
 	together int               // how often that was done while a serving pod beside it was not ready
@@ -71,7 +74,7 @@ func newCluster(t *testing.T, c client.Client, namespace string) *cluster {
 	k := &cluster{
 		t: t, client: c, namespace: namespace, receivers: map[string]*pretendedReceiver{},
 		backlog: map[string]int64{}, notReady: map[string]string{}, refuses: map[string]string{}, unbound: map[string]bool{},
-		silent: map[string]bool{}, stopped: map[string]int{}, number: int(clusters.Add(1)),
+		silent: map[string]bool{}, away: map[string]bool{}, local: map[string]bool{}, stopped: map[string]int{}, number: int(clusters.Add(1)),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var loop sync.WaitGroup
@@ -117,6 +120,12 @@ func (k *cluster) turn(ctx context.Context) error {
 	}
 	bound := map[string]bool{}
 	for i := range claims.Items {
+		if c := &claims.Items[i]; c.DeletionTimestamp != nil {
+			if err := k.letGo(ctx, c, pods.Items); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := k.provision(ctx, &claims.Items[i]); err != nil {
 			return err
 		}
@@ -160,6 +169,16 @@ func (k *cluster) provision(ctx context.Context, c *corev1.PersistentVolumeClaim
 	return k.client.Status().Update(ctx, c)
 }
 
+// letGo has a claim that is deleted be gone, when no pod on a node has it.
+func (k *cluster) letGo(ctx context.Context, c *corev1.PersistentVolumeClaim, pods []corev1.Pod) error {
+	if slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Spec.NodeName != "" && p.Annotations["test/owner"] == c.Name }) {
+		return nil
+	}
+	c.Finalizers = nil
+	delete(k.local, c.Name) // the next one may be anywhere
+	return k.client.Update(ctx, c)
+}
+
 // run plays the Deployment controller, which replaces a pod only when the old one is gone, and the kubelet.
 func (k *cluster) run(ctx context.Context, d *appsv1.Deployment, pods []*corev1.Pod, bound map[string]bool) error {
 	wanted := int32(1)
@@ -168,7 +187,15 @@ func (k *cluster) run(ctx context.Context, d *appsv1.Deployment, pods []*corev1.
 	}
 	template := d.Spec.Template.Annotations[manifests.AnnotationTemplate]
 	var updated, ready int32
+	recreated := true // the strategy: no pod of another template before the old one is gone
 	for _, p := range pods {
+		if p.DeletionTimestamp != nil {
+			if !k.away[d.Name] {
+				return k.stop(ctx, p)
+			}
+			recreated = recreated && p.Annotations[manifests.AnnotationTemplate] == template
+			continue
+		}
 		if updated >= wanted || p.Annotations[manifests.AnnotationTemplate] != template || p.Spec.Containers[0].Image != d.Spec.Template.Spec.Containers[0].Image {
 			return k.stop(ctx, p)
 		}
@@ -180,7 +207,7 @@ func (k *cluster) run(ctx context.Context, d *appsv1.Deployment, pods []*corev1.
 			ready++
 		}
 	}
-	if updated < wanted {
+	if updated < wanted && recreated {
 		return k.start(ctx, d)
 	}
 	s := appsv1.DeploymentStatus{
@@ -203,6 +230,9 @@ func (k *cluster) start(ctx context.Context, d *appsv1.Deployment) error {
 	}, Spec: *d.Spec.Template.Spec.DeepCopy()}
 	p.Annotations["test/owner"] = d.Name
 	p.Spec.NodeName = "node1"
+	if k.away[d.Name] || k.local[d.Name] {
+		p.Spec.NodeName = "" // see schedule
+	}
 	return k.client.Create(ctx, p)
 }
 
@@ -223,6 +253,9 @@ func (k *cluster) stop(ctx context.Context, p *corev1.Pod) error {
 			k.together++
 		}
 	}
+	if k.away[p.Annotations["test/owner"]] {
+		return client.IgnoreNotFound(k.client.Delete(ctx, p)) // nobody ends it
+	}
 	return client.IgnoreNotFound(k.client.Delete(ctx, p, client.GracePeriodSeconds(0)))
 }
 
@@ -232,6 +265,10 @@ func (k *cluster) sync(ctx context.Context, d *appsv1.Deployment, p *corev1.Pod,
 	state := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
 	var ready bool
 	switch {
+	case p.Spec.NodeName == "":
+		return k.schedule(ctx, d, p)
+	case k.away[d.Name]:
+		return k.declareNotReady(ctx, p)
 	case p.Spec.Containers[0].Image == k.noImage:
 		ready, state = false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off pulling image"}}
 	case !volumesBound(p, bound):
@@ -266,7 +303,38 @@ func (k *cluster) sync(ctx context.Context, d *appsv1.Deployment, p *corev1.Pod,
 		p.Status.PodIPs = []corev1.PodIP{{IP: ip}}
 	}
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
+	if !ready {
+		p.Status.Conditions[0].Reason = "ContainersNotReady"
+	}
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "receiver", Image: p.Spec.Containers[0].Image, State: state, Ready: ready}}
+	return k.client.Status().Update(ctx, p)
+}
+
+// schedule plays the scheduler, for pods that are made while a node is away.
+func (k *cluster) schedule(ctx context.Context, d *appsv1.Deployment, p *corev1.Pod) error {
+	if !k.away[d.Name] && !k.local[d.Name] {
+		return k.client.SubResource("binding").Create(ctx, p, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "node1"}})
+	}
+	if unscheduled(p) != nil {
+		return nil
+	}
+	p.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
+		Message: "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity.",
+	}}
+	return k.client.Status().Update(ctx, p)
+}
+
+// declareNotReady plays the node controller, for the pods of a node that is away. The rest of their status stays as it was.
+func (k *cluster) declareNotReady(ctx context.Context, p *corev1.Pod) error {
+	if !podReady(p) {
+		return nil
+	}
+	for i := range p.Status.Conditions {
+		if c := &p.Status.Conditions[i]; c.Type == corev1.PodReady {
+			c.Status = corev1.ConditionFalse
+		}
+	}
 	return k.client.Status().Update(ctx, p)
 }
 
@@ -338,7 +406,7 @@ func (k *cluster) newReceiver(owner, ip string) *pretendedReceiver {
 		return all
 	}
 	reg.MustRegister(admin.NewBacklog(func() int64 { return 0 }, stats, time.Now))
-	r.server = httptest.NewServer(admin.NewHandler(admin.Options{
+	pages := admin.NewHandler(admin.Options{
 		Ready: func() error {
 			k.mu.Lock()
 			defer k.mu.Unlock()
@@ -357,6 +425,15 @@ func (k *cluster) newReceiver(owner, ip string) *pretendedReceiver {
 			return c
 		},
 		Metrics: reg, Log: slog.New(slog.DiscardHandler),
+	})
+	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		k.mu.Lock()
+		away := k.away[owner]
+		k.mu.Unlock()
+		if away { // connections that are open end with the node
+			panic(http.ErrAbortHandler)
+		}
+		pages.ServeHTTP(w, req)
 	}))
 	return r
 }
@@ -370,7 +447,7 @@ func (k *cluster) dial(ctx context.Context, network, address string) (net.Conn, 
 	k.mu.Lock()
 	to := ""
 	for _, r := range k.receivers {
-		if r.ip == host && !k.silent[r.owner] {
+		if r.ip == host && !k.silent[r.owner] && !k.away[r.owner] {
 			to = r.server.Listener.Addr().String()
 		}
 	}

@@ -101,10 +101,14 @@ func (r *round) pause() time.Duration {
 	return steady
 }
 
-// underWay says whether something changes that can't be watched: pods take a configuration, a replica delivers its last events.
+// underWay says whether something changes that can't be watched: pods take a configuration, a replica delivers its last events. One that says
+// nothing starts, or its node is away, which may last for days; that it is ready again can be watched.
 func (r *round) underWay() bool {
-	if len(r.replicas) > int(manifests.Replicas(r.endpoint)) {
-		return true
+	surplus := r.replicas[len(r.wantedReplicas()):]
+	for i := range surplus {
+		if _, heard := r.heard(&surplus[i]); heard {
+			return true
+		}
 	}
 	return r.programmed().unsettled
 }

@@ -41,11 +41,17 @@ func (r *Reconciler) observe(ctx context.Context, round *round) error {
 		}
 	}
 	for i := range pods.Items {
-		if p := &pods.Items[i]; p.DeletionTimestamp.IsZero() && !finished(p) {
+		switch p := &pods.Items[i]; {
+		case finished(p):
+		case p.DeletionTimestamp.IsZero():
 			round.pods = append(round.pods, *p)
+		default:
+			round.leaving = append(round.leaving, *p)
 		}
 	}
-	slices.SortFunc(round.pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	for _, found := range [][]corev1.Pod{round.pods, round.leaving} {
+		slices.SortFunc(found, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	}
 	return r.decideBuffer(round)
 }
 

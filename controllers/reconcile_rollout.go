@@ -62,6 +62,7 @@ func (r *Reconciler) decide(ctx context.Context, round *round) {
 		s.exists = true
 		s.current = rep.deployment.Annotations[manifests.AnnotationTemplate] == template
 		s.ready = deploymentReady(rep.deployment)
+		s.lost = !s.ready && round.lost(rep, r.now())
 		s.serving = rep.deployment.Spec.Template.Labels[manifests.LabelTraffic] == manifests.TrafficServe
 		if rep.held = -1; i >= wanted && !s.serving {
 			s.empty, rep.held = r.empty(ctx, round, rep)
@@ -134,15 +135,17 @@ func (r *Reconciler) carryOut(ctx context.Context, round *round, rep *replica) e
 	return nil
 }
 
-// podsOf returns the pods that say to be of a replica.
-func (r *round) podsOf(rep *replica) []*corev1.Pod {
-	var pods []*corev1.Pod
-	for i := range r.pods {
-		if n, ok := replicaOf(&r.pods[i]); ok && n == rep.number {
-			pods = append(pods, &r.pods[i])
+// podsOf returns the pods that say to be of a replica, without those that leave.
+func (r *round) podsOf(rep *replica) []*corev1.Pod { return ofReplica(r.pods, rep) }
+
+func ofReplica(pods []corev1.Pod, rep *replica) []*corev1.Pod {
+	var of []*corev1.Pod
+	for i := range pods {
+		if n, ok := replicaOf(&pods[i]); ok && n == rep.number {
+			of = append(of, &pods[i])
 		}
 	}
-	return pods
+	return of
 }
 
 func podsToAsk(pods []*corev1.Pod) []receivers.Pod {

@@ -17,6 +17,9 @@ func TestPlan(t *testing.T) {
 		takeBack = replicaState{exists: true, ready: true}
 		leaving  = replicaState{exists: true, current: true, ready: true}
 		empty    = replicaState{exists: true, current: true, ready: true, empty: true}
+		lost     = replicaState{exists: true, current: true, serving: true, lost: true}
+		lostOld  = replicaState{exists: true, serving: true, lost: true}
+		lostAway = replicaState{exists: true, current: true, lost: true}
 	)
 	tests := map[string]struct {
 		states []replicaState
@@ -42,6 +45,13 @@ func TestPlan(t *testing.T) {
 		"scaling in is taken back at once":                  {[]replicaState{settled, takeBack}, 2, []decision{serve, serve}},
 		"an update and scaling in disturb one at a time":    {[]replicaState{outdated, settled, settled}, 2, []decision{serve, serve, hold}},
 		"a draining one is updated beside the serving ones": {[]replicaState{outdated, outdated, takeBack}, 2, []decision{serve, hold, drain}},
+		"a lost one is not waited for":                      {[]replicaState{outdated, lost, outdated}, 3, []decision{serve, serve, hold}},
+		"nor is one that is lost and out of date":           {[]replicaState{settled, outdated, lostOld}, 3, []decision{serve, serve, serve}},
+		"but the last one that serves is not stopped":       {[]replicaState{outdated, lost}, 2, []decision{hold, serve}},
+		"nor is any while another starts":                   {[]replicaState{outdated, lost, starting}, 3, []decision{hold, serve, serve}},
+		"scaling in waits for a lost one":                   {[]replicaState{settled, lost, settled}, 2, []decision{serve, serve, hold}},
+		"a lost one that is too many drains at once":        {[]replicaState{settled, lost}, 1, []decision{serve, drain}},
+		"and is kept, whatever it holds":                    {[]replicaState{settled, lostAway}, 1, []decision{serve, drain}},
 		"a surplus one that serves waits, empty or not":     {[]replicaState{starting, {exists: true, ready: true, serving: true, empty: true}}, 1, []decision{serve, hold}},
 	}
 	for name, tt := range tests {

@@ -31,6 +31,7 @@ type round struct {
 
 	deployments []appsv1.Deployment
 	pods        []corev1.Pod
+	leaving     []corev1.Pod // were told to end, and are there until their nodes say that they have
 	claims      []corev1.PersistentVolumeClaim
 	// replicas are those with volumes, by their number; wanted ones first, then those that are too many. None for a stateless endpoint.
 	replicas []replica

@@ -34,7 +34,8 @@ func unknown(reason, format string, args ...any) finding {
 	return finding{metav1.ConditionUnknown, reason, fmt.Sprintf(format, args...)}
 }
 
-// status is computed from what the round saw, never from what an earlier one said, but for times that don't go back.
+// status is computed from what the round saw, never from what an earlier one said, but for times that don't go back, and for what is known of
+// receivers that can't be asked.
 func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 	s := *r.stored.Status.DeepCopy()
 	s.ObservedGeneration = r.stored.Generation
@@ -48,7 +49,8 @@ func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 	s.Replicas = r.servingPods()
 	s.BufferType = r.runningBuffer()
 	s.DiskSize = r.diskSize()
-	s.Traffic = r.traffic(now)
+	s.Receivers = r.receivers(now)
+	s.Traffic = r.traffic(s.Receivers, now)
 
 	ready := good(hookbayv1alpha1.ReasonReady, "callbacks are taken at %s", s.URL)
 	for _, c := range []struct {
@@ -66,7 +68,7 @@ func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 		}
 	}
 	r.set(&s, hookbayv1alpha1.ConditionReady, ready, now)
-	r.set(&s, hookbayv1alpha1.ConditionDelivering, r.delivering(), now)
+	r.set(&s, hookbayv1alpha1.ConditionDelivering, r.delivering(s.Receivers), now)
 	meta.RemoveStatusCondition(&s.Conditions, hookbayv1alpha1.ConditionStalled)
 	for _, p := range r.problems {
 		if p.fate == terminal {
@@ -185,8 +187,8 @@ func (r *round) programmed() programming {
 			refused = cmp.Or(refused, fmt.Sprintf("receiver %s refuses the configuration and goes on with the one before: %s", pod.Name, cut(answer.Refused)))
 		case !podReady(pod), !serving(pod): // one that drains is no matter of the platform's
 		case !asked || answer.Err != nil:
-			unreachable = cmp.Or(unreachable, fmt.Sprintf("receiver %s can't be asked (%v): let the manager reach port %d of the pods",
-				pod.Name, answer.Err, manifests.PortAdmin))
+			unreachable = cmp.Or(unreachable, fmt.Sprintf("receiver %s can't be asked (%v): see whether its node %s is well, and let "+
+				"the manager reach port %d of the pods", pod.Name, answer.Err, pod.Spec.NodeName, manifests.PortAdmin))
 		default:
 			unsettled = pod.Name
 		}
@@ -213,7 +215,7 @@ func (r *round) programmed() programming {
 // longWait is how long an event may wait before the target counts as failing: longer than the first few retries take.
 const longWait = time.Minute
 
-func (r *round) delivering() finding {
+func (r *round) delivering(told []hookbayv1alpha1.ReceiverStatus) finding {
 	if r.endpoint.Spec.Delivery.Suspend {
 		if !r.disk() {
 			return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are refused, as buffer.type is None")
@@ -234,51 +236,11 @@ func (r *round) delivering() finding {
 	if !heard {
 		return unknown(hookbayv1alpha1.ReasonNoReceivers, "no receiver says how deliveries go")
 	}
+	if n := backlogOfSilent(told); n > 0 {
+		return good(hookbayv1alpha1.ReasonDelivered, "no event has waited for long, but for %s on receivers that can't be asked: see status.receivers",
+			plural(n, "event"))
+	}
 	return good(hookbayv1alpha1.ReasonDelivered, "no event has waited for long")
-}
-
-// traffic sums up what the receivers say. If none says anything, what was known stays; times never go back, as receivers forget them
-// when they restart.
-func (r *round) traffic(now time.Time) *hookbayv1alpha1.Traffic {
-	t := &hookbayv1alpha1.Traffic{}
-	before := r.stored.Status.Traffic
-	if before != nil {
-		t.LastAcceptedTime, t.LastRejectedTime = believable(before.LastAcceptedTime, now), believable(before.LastRejectedTime, now)
-	}
-	heard := false
-	for _, a := range r.asked {
-		if a.Err != nil {
-			continue
-		}
-		heard = true
-		t.Backlog += a.Backlog
-		t.DeadLettered += a.DeadLetters
-		t.LastAcceptedTime = later(t.LastAcceptedTime, a.LastAccepted, now)
-		t.LastRejectedTime = later(t.LastRejectedTime, a.LastRefused, now)
-	}
-	if !heard {
-		return before
-	}
-	return t
-}
-
-// later returns the later of two times, of which the second may be missing, or not to be believed.
-func later(known *metav1.Time, t, now time.Time) *metav1.Time {
-	if t.IsZero() || known != nil && !t.Truncate(time.Second).After(known.Time) {
-		return known
-	}
-	if told := believable(new(metav1.NewTime(t.Truncate(time.Second))), now); told != nil {
-		return told
-	}
-	return known
-}
-
-// believable drops a time that is to come: of a clock that is wrong, or of a pod that only says to be a receiver.
-func believable(t *metav1.Time, now time.Time) *metav1.Time {
-	if t != nil && t.After(now.Add(time.Minute)) {
-		return nil
-	}
-	return t
 }
 
 // diskSize is the largest size that a claim of a wanted replica asks for, "" if there is none.
@@ -299,7 +261,7 @@ func (r *round) diskSize() string {
 }
 
 // plural counts things: "1 receiver", "2 receivers".
-func plural(n int, thing string) string {
+func plural[N int | int64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

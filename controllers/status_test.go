@@ -33,7 +33,9 @@ func settled() *round {
 			Namespace: "shop", Name: name + "-pod", Labels: d.Spec.Template.Labels, Annotations: d.Spec.Template.Annotations,
 		}, Spec: d.Spec.Template.Spec}
 		pod.Spec.NodeName = "node1"
+		pod.Status.Phase = corev1.PodRunning
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Image: "i", Ready: true}}
 		claim := manifests.VolumeClaim(e, n)
 		claim.Status.Phase = corev1.ClaimBound
 		r.deployments = append(r.deployments, *d)
@@ -48,7 +50,8 @@ func settled() *round {
 // down has replica 1 not be ready, with a pod as given.
 func down(r *round, change func(*corev1.Pod)) {
 	r.replicas[1].deployment.Status.AvailableReplicas = 0
-	r.pods[1].Status.Conditions[0].Status = corev1.ConditionFalse
+	r.pods[1].Status.Conditions[0].Status, r.pods[1].Status.Conditions[0].Reason = corev1.ConditionFalse, "ContainersNotReady"
+	r.pods[1].Status.ContainerStatuses[0].Ready = false
 	change(&r.pods[1])
 }
 
@@ -144,12 +147,16 @@ func TestStatus_conditions(t *testing.T) {
 			answer(r, 1, func(a *receivers.Answer) { a.Digest, a.Refused = "old", "secret file is missing" })
 		}, programmed, isFalse, hookbayv1alpha1.ReasonProgramming, "1 of 2 receivers serve generation 3", isFalse},
 		"one can't be asked": {func(r *round) { answer(r, 1, func(a *receivers.Answer) { a.Err = errors.New("connection refused") }) },
-			programmed, isUnknown, hookbayv1alpha1.ReasonReceiversUnreachable, "receiver orders-1-pod can't be asked (connection refused): let the manager reach port 9090", isUnknown},
+			programmed, isUnknown, hookbayv1alpha1.ReasonReceiversUnreachable, "receiver orders-1-pod can't be asked (connection refused): see whether its node node1 is well, and let the manager reach port 9090", isUnknown},
 		"one is missing": {func(r *round) { r.pods = r.pods[:1] },
 			programmed, isFalse, hookbayv1alpha1.ReasonProgramming, "1 of 2 receivers serve generation 3", isFalse},
 
 		"events wait": {func(r *round) { answer(r, 0, func(a *receivers.Answer) { a.Backlog, a.Oldest = 1, 2*time.Minute }) },
 			delivering, isFalse, hookbayv1alpha1.ReasonTargetFailing, "more than 1m0s", isTrue},
+		"events wait on one that can't be asked": {func(r *round) {
+			remember(r, 1, 4, noon.Add(-time.Second))
+			answer(r, 1, func(a *receivers.Answer) { a.Err = errors.New("connection refused") })
+		}, delivering, isTrue, hookbayv1alpha1.ReasonDelivered, "but for 4 events on receivers that can't be asked", isUnknown},
 		"events have just come": {func(r *round) { answer(r, 0, func(a *receivers.Answer) { a.Backlog, a.Oldest = 100, time.Second }) },
 			delivering, isTrue, hookbayv1alpha1.ReasonDelivered, "", isTrue},
 		"suspended without a buffer": {func(r *round) {
@@ -185,32 +192,6 @@ func TestStatus_isStable(t *testing.T) {
 	r.stored.Status = first
 	if diff := cmp.Diff(first, r.status(noon.Add(time.Hour))); diff != "" {
 		t.Errorf("the second status differs (-first +second):\n%s", diff)
-	}
-}
-
-func TestStatus_traffic(t *testing.T) {
-	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
-	r := settled()
-	r.stored.Status.Traffic = &hookbayv1alpha1.Traffic{Backlog: 9, LastAcceptedTime: new(metav1.NewTime(at(50)))}
-	answer(r, 0, func(a *receivers.Answer) {
-		a.Backlog, a.DeadLetters, a.LastAccepted, a.LastRefused = 3, 1, at(40), at(10)
-	})
-	answer(r, 1, func(a *receivers.Answer) { a.Backlog, a.DeadLetters, a.LastRefused = 4, 1, at(20) })
-	want := &hookbayv1alpha1.Traffic{
-		Backlog: 7, DeadLettered: 2, LastAcceptedTime: new(metav1.NewTime(at(50))), LastRejectedTime: new(metav1.NewTime(at(20))),
-	}
-	if diff := cmp.Diff(want, r.status(noon).Traffic); diff != "" {
-		t.Errorf("traffic (-want +got): a receiver that has restarted must not turn times back:\n%s", diff)
-	}
-	answer(r, 1, func(a *receivers.Answer) { a.LastAccepted = noon.Add(time.Hour) })
-	if got := r.status(noon).Traffic.LastAcceptedTime; got == nil || !got.Equal(want.LastAcceptedTime) {
-		t.Errorf("a clock that is wrong has the last callback come in at %s, want %s", got, want.LastAcceptedTime)
-	}
-	for n := range 2 {
-		answer(r, n, func(a *receivers.Answer) { a.Err = errors.New("gone") })
-	}
-	if diff := cmp.Diff(r.stored.Status.Traffic, r.status(noon).Traffic); diff != "" {
-		t.Errorf("traffic when nobody answers (-before +after):\n%s", diff)
 	}
 }
 

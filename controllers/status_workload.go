@@ -23,8 +23,9 @@ func (r *round) wanted() int {
 
 // workload is the condition WorkloadReady.
 func (r *round) workload(now time.Time) finding {
+	silences := r.silences(r.wantedReplicas(), now)
 	if p := r.problemWith(hookbayv1alpha1.ConditionWorkloadReady); p != nil {
-		return bad(p.reason, "%s", p.message)
+		return bad(p.reason, "%s%s", p.message, silences)
 	}
 	if r.frozen && len(r.deployments) == 0 {
 		return bad(hookbayv1alpha1.ReasonWaitingForCredentials, "no receiver is started before the credentials are there")
@@ -49,13 +50,15 @@ func (r *round) workload(now time.Time) finding {
 	count := fmt.Sprintf("%d of %s %s ready", ready, plural(wanted, "receiver"), verb(wanted, "is", "are"))
 	switch trouble := r.trouble(now); {
 	case ready == wanted && current == wanted:
-		return good(hookbayv1alpha1.ReasonReceiversReady, "%s%s", count, r.draining())
+		return good(hookbayv1alpha1.ReasonReceiversReady, "%s%s", count, r.draining(now))
 	case trouble != nil:
-		return bad(trouble.reason, "%s; %s", count, trouble.message)
+		return bad(trouble.reason, "%s; %s%s", count, trouble.message, silences)
+	case r.anyGone(now):
+		return bad(hookbayv1alpha1.ReasonNodeLost, "%s%s%s%s", count, silences, r.heldBack(), r.draining(now))
 	case current < wanted && len(r.deployments) > 0:
-		return bad(hookbayv1alpha1.ReasonRollingOut, "%s, %d up to date%s", count, current, r.draining())
+		return bad(hookbayv1alpha1.ReasonRollingOut, "%s, %d up to date%s%s", count, current, silences, r.draining(now))
 	default:
-		return bad(hookbayv1alpha1.ReasonReceiversStarting, "%s%s", count, r.draining())
+		return bad(hookbayv1alpha1.ReasonReceiversStarting, "%s%s%s", count, silences, r.draining(now))
 	}
 }
 
@@ -64,9 +67,10 @@ func (r *round) wantedReplicas() []replica {
 }
 
 // draining tells of replicas that are too many.
-func (r *round) draining() string {
+func (r *round) draining(now time.Time) string {
 	var words strings.Builder
-	for _, rep := range r.replicas[len(r.wantedReplicas()):] {
+	surplus := r.replicas[len(r.wantedReplicas()):]
+	for _, rep := range surplus {
 		name := manifests.ReplicaName(r.endpoint, rep.number)
 		switch {
 		case rep.decision == hold:
@@ -75,12 +79,22 @@ func (r *round) draining() string {
 		case rep.held < 0:
 			fmt.Fprintf(&words, "; %s goes when it has delivered what it holds", name)
 		case r.endpoint.Spec.Delivery.Suspend && rep.held > 0:
-			fmt.Fprintf(&words, "; %s has %s to deliver before it goes, which delivery.suspend keeps it from", name, plural(int(rep.held), "event"))
+			fmt.Fprintf(&words, "; %s has %s to deliver before it goes, which delivery.suspend keeps it from", name, plural(rep.held, "event"))
 		default:
-			fmt.Fprintf(&words, "; %s has %s to deliver before it goes", name, plural(int(rep.held), "event"))
+			fmt.Fprintf(&words, "; %s has %s to deliver before it goes", name, plural(rep.held, "event"))
 		}
 	}
-	return words.String()
+	return words.String() + r.silences(surplus, now)
+}
+
+// heldBack tells of the update that waits for a lost replica, because it would stop the only one that takes callbacks.
+func (r *round) heldBack() string {
+	for _, rep := range r.wantedReplicas() {
+		if rep.decision == hold && rep.deployment != nil && !r.frozen {
+			return fmt.Sprintf("; %s is updated when another receiver is ready", rep.deployment.Name)
+		}
+	}
+	return ""
 }
 
 // usualWait is how long a new claim may wait for its volume before that is told as a trouble.
@@ -100,7 +114,7 @@ func (r *round) trouble(now time.Time) *problem {
 		}
 	}
 	for i := range r.pods {
-		if pod := &r.pods[i]; serving(pod) && !podReady(pod) {
+		if pod := &r.pods[i]; serving(pod) && !podReady(pod) && !r.ofGone(pod, now) {
 			if p := r.podTrouble(pod); p != nil {
 				return p
 			}
@@ -137,13 +151,10 @@ var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageNam
 // podTrouble says what keeps a pod from being ready, nil if it is just starting.
 func (r *round) podTrouble(pod *corev1.Pod) *problem {
 	const condition = hookbayv1alpha1.ConditionWorkloadReady
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && aboutVolumes(c.Message) {
-			return wait(condition, hookbayv1alpha1.ReasonVolumePending, "receiver %s has no volume yet: %s", pod.Name, cut(c.Message))
-		}
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return wait(condition, hookbayv1alpha1.ReasonUnschedulable, "no node can take receiver %s: %s", pod.Name, cut(c.Message))
-		}
+	if c := unscheduled(pod); c != nil && aboutVolumes(c.Message) {
+		return wait(condition, hookbayv1alpha1.ReasonVolumePending, "receiver %s has no volume yet: %s", pod.Name, cut(c.Message))
+	} else if c != nil {
+		return wait(condition, hookbayv1alpha1.ReasonUnschedulable, "no node can take receiver %s: %s", pod.Name, cut(c.Message))
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil {

@@ -38,6 +38,10 @@ func TestStory_anEndpointIsCreatedAndBecomesReady(t *testing.T) {
 		BufferType:         hookbayv1alpha1.BufferDisk,
 		DiskSize:           "10Gi",
 		Traffic:            &hookbayv1alpha1.Traffic{},
+		Receivers: []hookbayv1alpha1.ReceiverStatus{
+			{Name: "orders-0", Node: "node1", Ready: true, Backlog: new(int64(0)), DeadLettered: new(int64(0))},
+			{Name: "orders-1", Node: "node1", Ready: true, Backlog: new(int64(0)), DeadLettered: new(int64(0))},
+		},
 	}
 	got := *e.Status.DeepCopy()
 	got.Conditions = nil

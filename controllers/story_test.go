@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -178,6 +179,48 @@ func (s *story) later() {
 	s.t.Helper()
 	started := time.Now().Truncate(time.Second)
 	s.eventually("a second is over", func() bool { return time.Now().Truncate(time.Second).After(started) })
+}
+
+// poke has the manager look at an endpoint, which it would do by itself within half a minute.
+func (s *story) poke(name string) {
+	s.t.Helper()
+	service := s.get(&corev1.Service{}, name+"-receiver")
+	service.SetAnnotations(map[string]string{"example.com/poked": time.Now().String()})
+	s.update(service)
+}
+
+// receiver waits until status tells of a replica what holds.
+func (s *story) receiver(endpoint, name string, holds func(hookbayv1alpha1.ReceiverStatus) bool) {
+	s.t.Helper()
+	apitest.Eventually(s.t, "status of receiver "+name, func() error {
+		e := s.endpoint(endpoint)
+		for _, r := range e.Status.Receivers {
+			if r.Name == name && holds(r) {
+				return nil
+			}
+		}
+		told, err := json.Marshal(e.Status.Receivers)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("receivers: %s; conditions:\n%s", told, words(e.Status.Conditions))
+	})
+}
+
+// deletePods deletes the pods of a replica that are on a node, with the grace that they ask for, or as given.
+func (s *story) deletePods(replica string, grace ...client.DeleteOption) {
+	s.t.Helper()
+	var pods corev1.PodList
+	if err := s.admin.List(s.t.Context(), &pods, client.InNamespace(s.namespace)); err != nil {
+		s.t.Fatal(err)
+	}
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.Annotations["test/owner"] == replica && p.Spec.NodeName != "" {
+			if err := s.admin.Delete(s.t.Context(), p, grace...); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
 }
 
 // settle waits until the manager has asked nothing of the API server for a while, and forgets what it asked before.

@@ -72,7 +72,11 @@ func TestStory_troublesOfPodsAreTold(t *testing.T) {
 
 	s.cluster.let(func(k *cluster) { k.notReady["orders-0"] = "the disk is full: 0 bytes are left" })
 	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonReceiversNotReady,
+		"1 of 2 receivers are ready; receiver orders-0-")
+	s.condition("orders", hookbayv1alpha1.ConditionReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonReceiversNotReady,
 		"is not ready: the disk is full: 0 bytes are left")
+	s.receiver("orders", "orders-0", func(r hookbayv1alpha1.ReceiverStatus) bool { return !r.Ready && r.SilentSince == nil })
+	s.receiver("orders", "orders-1", func(r hookbayv1alpha1.ReceiverStatus) bool { return r.Ready && r.SilentSince == nil })
 	// With one receiver not ready, none is restarted for an update: the other one takes all callbacks.
 	pods := s.podNames()
 	s.change("orders", func(e *hookbayv1alpha1.WebhookEndpoint) {

@@ -51,6 +51,8 @@ const (
 	ReasonReceiversStarting = "ReceiversStarting"
 	// ReasonReceiversNotReady: a pod that ran is not ready; the message says why, as the pod does.
 	ReasonReceiversNotReady = "ReceiversNotReady"
+	// ReasonNodeLost: a receiver's node is not heard of; the message says which, how many events wait there, and what can be done.
+	ReasonNodeLost = "NodeLost"
 	// ReasonImagePullFailed: the receiver's image can't be pulled.
 	ReasonImagePullFailed = "ImagePullFailed"
 	// ReasonUnschedulable: no node can take a pod.

@@ -32,7 +32,9 @@ type Receiver struct {
 	// +kubebuilder:validation:MaxProperties=32
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
-	// tolerations let receivers run on tainted nodes. Default: none but those that Kubernetes adds.
+	// tolerations let receivers run on tainted nodes. Default: none but those that Kubernetes adds, by which it waits 300 s for a node that is
+	// away before it starts a receiver elsewhere. Write those of node.kubernetes.io/not-ready and node.kubernetes.io/unreachable (effect
+	// NoExecute) yourself, with tolerationSeconds, to have it wait shorter or longer.
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic

@@ -118,9 +118,47 @@ type WebhookEndpointStatus struct {
 	// traffic sums up what the receivers measured, some 30 seconds ago at most.
 	// +optional
 	Traffic *Traffic `json:"traffic,omitempty"`
+
+	// receivers tells where events are kept: it has an entry for each receiver with a volume of its own, also for one that is too many, until
+	// it has delivered what it holds. There is none for receivers without volumes (buffer.type: None): these hold nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Receivers []ReceiverStatus `json:"receivers,omitempty"`
 }
 
-// Traffic sums up what an endpoint's receivers measured. A receiver that can't be asked is not in it.
+// ReceiverStatus is what is known of one receiver with a volume. While it can't be asked, its numbers are what it told last; they are forgotten
+// when its claim is deleted. They are only for people: no volume is removed because of them.
+type ReceiverStatus struct {
+	// name is that of the receiver's Deployment and of its volume claim, such as lazada-im-0.
+	// +required
+	Name string `json:"name"`
+
+	// node is where the receiver runs, or ran last. Before it has run it is the node that it is to start on, or that its volume was made for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Node string `json:"node,omitempty"`
+
+	// ready says whether the receiver does what it is there for: it takes callbacks or, if it is one too many, delivers what it holds.
+	// +required
+	Ready bool `json:"ready"`
+
+	// backlog counts the events on its volume that wait for delivery. None: it has never been heard of.
+	// +optional
+	Backlog *int64 `json:"backlog,omitempty"`
+
+	// deadLettered counts the dead letters on its volume. None: it has never been heard of.
+	// +optional
+	DeadLettered *int64 `json:"deadLettered,omitempty"`
+
+	// silentSince is there only while the receiver can't be asked, and says since when: it starts or restarts, its node is away or lost, or the
+	// network keeps the controller from it.
+	// +optional
+	SilentSince *metav1.Time `json:"silentSince,omitempty"`
+}
+
+// Traffic sums up what an endpoint's receivers measured. Times never go back, and a receiver that can't be asked counts with what it told last.
 type Traffic struct {
 	// lastAcceptedTime is when the last callback was answered with success since the receivers started, or earlier.
 	// +optional
@@ -130,11 +168,11 @@ type Traffic struct {
 	// +optional
 	LastRejectedTime *metav1.Time `json:"lastRejectedTime,omitempty"`
 
-	// backlog counts the events that wait for delivery.
+	// backlog counts the events that wait for delivery, those included that wait on a receiver which can't be asked now: see receivers.
 	// +optional
 	Backlog int64 `json:"backlog"`
 
-	// deadLettered counts the dead letters that are kept.
+	// deadLettered counts the dead letters that are kept, likewise.
 	// +optional
 	DeadLettered int64 `json:"deadLettered"`
 }
