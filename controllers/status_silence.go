@@ -81,8 +81,8 @@ func (r *round) ofGone(pod *corev1.Pod, now time.Time) bool {
 // stranded says whether a replica's pod finds no node because of those that its volume can be attached to.
 func (r *round) stranded(rep *replica) bool {
 	for _, p := range r.podsOf(rep) {
-		if c := unscheduled(p); c != nil && (strings.Contains(c.Message, "PersistentVolume's node affinity") || // since Kubernetes 1.35
-			strings.Contains(c.Message, "volume node affinity conflict")) {
+		c := unscheduled(p) // in the words of newer schedulers, or of older ones
+		if c != nil && (strings.Contains(c.Message, "PersistentVolume's node affinity") || strings.Contains(c.Message, "volume node affinity conflict")) {
 			return true
 		}
 	}
