@@ -40,7 +40,7 @@ func (c *cluster) noCallbackFailsWhile(what string, happens func(*testing.T, *ca
 	return features.New("no callback fails while "+what).
 		WithSetup("callbacks come", step(func(t *testing.T) {
 			c.begin(t)
-			calls = c.startCallbacks(t, c.lazada, c.tencent)
+			calls = c.startCallbacks(t, c.samples()...)
 		})).
 		Assess("it happens", step(func(t *testing.T) {
 			happens(t, calls)
@@ -60,8 +60,7 @@ func (c *cluster) begin(t *testing.T) {
 			c.dump(t)
 		}
 	})
-	c.apply(t, c.lazada)
-	c.apply(t, c.tencent)
+	c.apply(t)
 }
 
 // upgrade is helm upgrade to the next version of both images.
@@ -152,7 +151,7 @@ func (c *cluster) rotateCredential(t *testing.T, calls *callbacks) {
 
 // changeSpec changes what takes no restart, and wants no pod to have been restarted.
 func (c *cluster) changeSpec(t *testing.T, _ *callbacks) {
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		before := uids(c.receivers(t, e))
 		c.change(t, e, func(s *hookbayv1alpha1.WebhookEndpointSpec) { s.Delivery.MaxInFlight++ })
 		c.waitWell(t, e, 2, func(p *corev1.Pod) error {
@@ -174,7 +173,7 @@ func uids(pods []corev1.Pod) []types.UID {
 
 // deletePod deletes one receiver's pod of each endpoint.
 func (c *cluster) deletePod(t *testing.T, _ *callbacks) {
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		c.replacePod(t, e)
 		c.waitWell(t, e, 2, nil)
 	}
@@ -218,7 +217,7 @@ func (c *cluster) drainNode(t *testing.T, calls *callbacks) {
 func (c *cluster) nodeOfReceivers(t *testing.T) string {
 	t.Helper()
 	count := map[string]int{}
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		for _, p := range c.receivers(t, e) {
 			count[p.Spec.NodeName]++
 		}
@@ -279,10 +278,10 @@ func (c *cluster) evictAll(ctx context.Context, node string) error {
 // scaleOutAndIn goes from two receivers to four and back, as kubectl scale does.
 func (c *cluster) scaleOutAndIn(t *testing.T, calls *callbacks) {
 	for _, replicas := range []int32{4, 2} {
-		for _, e := range []*endpoint{c.lazada, c.tencent} {
+		for _, e := range c.samples() {
 			c.change(t, e, func(s *hookbayv1alpha1.WebhookEndpointSpec) { s.Receiver.Replicas = &replicas })
 		}
-		for _, e := range []*endpoint{c.lazada, c.tencent} {
+		for _, e := range c.samples() {
 			c.waitWell(t, e, int(replicas), nil)
 		}
 		calls.waitAnswered(t)
@@ -297,7 +296,7 @@ func (c *cluster) targetAway(t *testing.T, calls *callbacks) {
 	case <-time.After(*awayFlag):
 	case <-t.Context().Done():
 	}
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		waitFor(t, "the status of "+e.name+" tells of the backlog", func(ctx context.Context) error {
 			w, err := c.get(ctx, e)
 			if err == nil && (w.Status.Traffic == nil || w.Status.Traffic.Backlog == 0) {
@@ -329,7 +328,7 @@ func (c *cluster) reinstall(t *testing.T, calls *callbacks) {
 	if _, err := c.install(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		c.change(t, e, func(s *hookbayv1alpha1.WebhookEndpointSpec) { s.Delivery.MaxInFlight++ }) // shows that there is a manager
 		c.waitWell(t, e, 2, func(p *corev1.Pod) error {
 			if !slices.Contains(before, p.UID) {

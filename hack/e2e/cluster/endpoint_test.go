@@ -53,15 +53,22 @@ func (e *endpoint) podLabels() map[string]string {
 // url is what is entered at the platform.
 func (e *endpoint) url() string { return "http://hooks.example.com/" + shop + "/" + e.name }
 
-// apply creates the sample's Secret and WebhookEndpoint, unless they are there, and waits until the endpoint is well.
-func (c *cluster) apply(t *testing.T, e *endpoint) {
+// apply creates the Secrets and WebhookEndpoints of the samples, unless they are there, and waits until the endpoints are well.
+func (c *cluster) apply(t *testing.T) {
 	t.Helper()
-	c.create(t, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: e.secret}, StringData: map[string]string{e.key: e.credential},
-	})
-	c.create(t, sample(t, e))
-	c.waitWell(t, e, 2, nil)
+	for _, e := range c.samples() {
+		c.create(t, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: e.secret}, StringData: map[string]string{e.key: e.credential},
+		})
+		c.create(t, sample(t, e))
+	}
+	for _, e := range c.samples() {
+		c.waitWell(t, e, 2, nil)
+	}
 }
+
+// samples are the endpoints that features have in common.
+func (c *cluster) samples() []*endpoint { return []*endpoint{c.lazada, c.tencent} }
 
 // create creates an object that may be there already.
 func (c *cluster) create(t *testing.T, o client.Object) {

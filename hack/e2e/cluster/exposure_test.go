@@ -71,7 +71,7 @@ func (c *cluster) exposed() frame.Feature {
 // expose changes the exposure of both endpoints.
 func (c *cluster) expose(t *testing.T, mutate func(*hookbayv1alpha1.Exposure)) {
 	t.Helper()
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		c.change(t, e, func(s *hookbayv1alpha1.WebhookEndpointSpec) { mutate(&s.Exposure) })
 	}
 }
@@ -81,7 +81,7 @@ func (c *cluster) comeIn(t *testing.T, address, ca string) {
 	t.Helper()
 	begin := time.Now()
 	through := &callbacks{c: c, loads: map[string]string{}}
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		c.waitWell(t, e, 2, nil)
 		w, err := c.get(t.Context(), e)
 		if err != nil {
@@ -118,7 +118,7 @@ func (c *cluster) unservedIngress(t *testing.T) {
 	c.expose(t, func(x *hookbayv1alpha1.Exposure) {
 		x.Ingress = &hookbayv1alpha1.Ingress{ClassName: new(noOnesName), TLSSecretName: tlsSecret}
 	})
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		want := networkingv1.IngressSpec{
 			IngressClassName: new(noOnesName),
 			TLS:              []networkingv1.IngressTLS{{Hosts: []string{host}, SecretName: tlsSecret}},

@@ -30,10 +30,9 @@ func (c *cluster) installed() frame.Feature {
 		Assess("helm test passes", step(func(t *testing.T) { c.helm(t, "test", release, "--namespace", system, "--timeout", patience.String()) })).
 		Assess("both samples acknowledge and deliver their first callbacks", step(func(t *testing.T) {
 			begin := time.Now()
-			c.apply(t, c.lazada)
-			c.apply(t, c.tencent)
+			c.apply(t)
 			well := time.Now()
-			calls := c.startCallbacks(t, c.lazada, c.tencent)
+			calls := c.startCallbacks(t, c.samples()...)
 			t.Logf("From kubectl apply until both endpoints are Ready: %s; until %d callbacks are acknowledged: %s",
 				well.Sub(begin).Round(time.Second), *rateFlag, time.Since(begin).Round(time.Second))
 			reports := calls.end(t)

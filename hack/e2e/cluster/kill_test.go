@@ -26,7 +26,7 @@ func (c *cluster) receiverKilled() frame.Feature {
 	return features.New("a receiver that is killed costs the callbacks that were on their way to it").
 		WithSetup("callbacks come", step(func(t *testing.T) {
 			c.begin(t)
-			calls = c.startCallbacks(t, c.lazada, c.tencent)
+			calls = c.startCallbacks(t, c.samples()...)
 		})).
 		Assess("its container is killed and comes back", step(func(t *testing.T) {
 			victim := c.receivers(t, c.lazada)[0]

@@ -38,9 +38,9 @@ func (c *cluster) nodeLost() frame.Feature {
 			c.begin(t)
 			c.tell(t, "target", control.Target{Status: http.StatusServiceUnavailable})
 			t.Cleanup(func() { c.targetBack(t) })
-			before = c.startCallbacks(t, c.lazada, c.tencent)
+			before = c.startCallbacks(t, c.samples()...)
 			before.stop(t)
-			for _, e := range []*endpoint{c.lazada, c.tencent} {
+			for _, e := range c.samples() {
 				c.waitCounted(t, e, before)
 			}
 			node = c.nodeOfReceivers(t)
@@ -51,7 +51,7 @@ func (c *cluster) nodeLost() frame.Feature {
 				t.Fatal(err)
 			}
 			killed = before.now(t)
-			after = c.beginCallbacks(t, c.lazada, c.tencent)
+			after = c.beginCallbacks(t, c.samples()...)
 			for _, r := range lost {
 				c.waitOutOfService(t, r.endpoint, r.ip)
 			}
@@ -70,7 +70,7 @@ func (c *cluster) nodeLost() frame.Feature {
 		Assess("all others are delivered, in order", step(func(t *testing.T) {
 			c.targetBack(t)
 			inOrder(t, after.end(t))
-			for _, e := range []*endpoint{c.lazada, c.tencent} {
+			for _, e := range c.samples() {
 				c.waitCounted(t, e, before)
 			}
 		})).
@@ -99,7 +99,7 @@ type lostReceiver struct {
 func (c *cluster) receiversOn(t *testing.T, node string) []lostReceiver {
 	t.Helper()
 	var lost []lostReceiver
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		for _, p := range c.receivers(t, e) {
 			if p.Spec.NodeName == node {
 				lost = append(lost, lostReceiver{endpoint: e, name: deploymentOf(&p), ip: p.Status.PodIP})

@@ -125,7 +125,7 @@ func flatten(into map[string]bool, verbs, groups, resources, names []string) {
 
 // noToken looks for what the kubelet would put a token into.
 func (c *cluster) noToken(t *testing.T) {
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		for _, p := range c.receivers(t, e) {
 			if p.Spec.AutomountServiceAccountToken == nil || *p.Spec.AutomountServiceAccountToken {
 				t.Errorf("pod %s wants a token", p.Name)
@@ -141,7 +141,7 @@ func (c *cluster) noToken(t *testing.T) {
 
 // policies looks at the objects: whether they are enforced is the cluster's affair.
 func (c *cluster) policies(t *testing.T) {
-	for _, e := range []*endpoint{c.lazada, c.tencent} {
+	for _, e := range c.samples() {
 		var p networkingv1.NetworkPolicy
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: shop, Name: e.name + "-receiver"}, &p); err != nil {
 			t.Fatal(err)

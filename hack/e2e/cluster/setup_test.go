@@ -28,9 +28,16 @@ func (*cluster) loadImages(ctx context.Context, _ *envconf.Config) (context.Cont
 	if hook == "" {
 		return ctx, errors.New(loadImageHook + " is not set: write a command that brings image archives to the cluster's nodes")
 	}
-	archives, err := filepath.Glob(filepath.Join(*imagesFlag, "*.tar"))
-	if err != nil || len(archives) == 0 {
-		return ctx, fmt.Errorf("no image archive is in %s (%w)", *imagesFlag, err)
+	var archives []string
+	for _, pattern := range []string{"*.tar", "*/*.tar"} {
+		found, err := filepath.Glob(filepath.Join(*imagesFlag, pattern))
+		if err != nil {
+			return ctx, err
+		}
+		archives = append(archives, found...)
+	}
+	if len(archives) == 0 {
+		return ctx, errors.New("no image archive is in " + *imagesFlag)
 	}
 	return ctx, callHook(ctx, hook, archives...)
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hookbay/hookbay/hack/e2e/platform"
 )
 
 // vectors is testdata/callbacks.json: recorded callbacks with good and bad signatures. Its part "others" is about platforms that have
@@ -142,8 +144,8 @@ func TestLazadaVectors(t *testing.T) {
 		before := len(tgt.log())
 		for range 2 { // the platform repeats itself
 			status, answer := lazadaVector(t, r, l.AppKey, l.Body, &l.Authorization)
-			if status != http.StatusOK || answer != lazadaOK {
-				t.Errorf("%s: answered %d %q, want 200 %q", l.Name, status, answer, lazadaOK)
+			if status != http.StatusOK || answer != platform.LazadaOK {
+				t.Errorf("%s: answered %d %q, want 200 %q", l.Name, status, answer, platform.LazadaOK)
 			}
 		}
 		want, once := wantEvents[l.Name]
@@ -170,8 +172,8 @@ func TestLazadaVectors(t *testing.T) {
 		t.Errorf("without the header: answered %d, want 401", status)
 	}
 	for _, p := range v.LazadaPositive {
-		if status, answer := lazadaVector(t, r, lazadaAppKey, body, &p.Authorization); status != http.StatusOK || answer != lazadaOK {
-			t.Errorf("%s (%s): answered %d %q, want 200 %q", p.Name, p.Why, status, answer, lazadaOK)
+		if status, answer := lazadaVector(t, r, lazadaAppKey, body, &p.Authorization); status != http.StatusOK || answer != platform.LazadaOK {
+			t.Errorf("%s (%s): answered %d %q, want 200 %q", p.Name, p.Why, status, answer, platform.LazadaOK)
 		}
 	}
 	r.stop(t)
@@ -196,9 +198,9 @@ func TestPrintedSample(t *testing.T) {
   "seller_id": 20240305,
   "message_type": 19
 }`)
-	authorization := signLazada(lazadaSecret, body)
-	if status, answer := lazadaVector(t, r, lazadaAppKey, body, &authorization); status != http.StatusOK || answer != lazadaOK {
-		t.Errorf("answered %d %q, want 200 %q", status, answer, lazadaOK)
+	authorization := platform.SignLazada(lazadaAppKey, lazadaSecret, body)
+	if status, answer := lazadaVector(t, r, lazadaAppKey, body, &authorization); status != http.StatusOK || answer != platform.LazadaOK {
+		t.Errorf("answered %d %q, want 200 %q", status, answer, platform.LazadaOK)
 	}
 	a := tgt.waitArrival(t, 0, func(arrival) bool { return true })
 	checkEvent(t, "printed sample", a, body, map[string]string{
@@ -257,8 +259,8 @@ func imVector(t *testing.T, r *receiver, method, path string, q url.Values, body
 		t.Error(err)
 	}
 	switch {
-	case status == http.StatusOK && answer != tencentOK:
-		t.Errorf("answered 200 %q, want %q", answer, tencentOK)
+	case status == http.StatusOK && answer != platform.TencentOK:
+		t.Errorf("answered 200 %q, want %q", answer, platform.TencentOK)
 	case status != http.StatusOK && (a.ActionStatus != "FAIL" || a.ErrorCode != 1 || a.ErrorInfo == ""):
 		t.Errorf("answered %d %q, want FAIL, code 1 and what is wrong", status, answer)
 	}
@@ -274,7 +276,7 @@ func imQuery(t *testing.T, target, token string, at time.Time) (string, url.Valu
 	}
 	q := u.Query()
 	q.Set("RequestTime", strconv.FormatInt(at.Unix(), 10))
-	q.Set("Sign", signTencent(token, q.Get("RequestTime")))
+	q.Set("Sign", platform.SignTencent(token, q.Get("RequestTime")))
 	return u.Path, q
 }
 
@@ -341,7 +343,7 @@ func TestTencentSignatures(t *testing.T) {
 	reversed, digest := sha256.Sum256([]byte(now+tencentToken)), md5.Sum([]byte(tencentToken+now)) // ways to sign that are wrong
 	mac := hmac.New(sha256.New, []byte(tencentToken))
 	mac.Write([]byte(now))
-	good, err := hex.DecodeString(signTencent(tencentToken, now))
+	good, err := hex.DecodeString(platform.SignTencent(tencentToken, now))
 	if err != nil {
 		t.Fatal(err)
 	}
