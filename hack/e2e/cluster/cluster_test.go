@@ -43,6 +43,8 @@ type cluster struct {
 
 	// home is the node of the counterpart, which no test drains or kills.
 	home string
+	// lostNode is the one that was killed, if one was.
+	lostNode string
 	// loads counts them, to name them.
 	loads int
 	// definedBefore: the definition of WebhookEndpoint is somebody else's, and stays.

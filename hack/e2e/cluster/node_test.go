@@ -47,6 +47,7 @@ func (c *cluster) nodeLost() frame.Feature {
 			lost = c.receiversOn(t, node)
 		})).
 		Assess("callbacks fail only until the cluster has noticed", step(func(t *testing.T) {
+			c.lostNode = node
 			if err := callHook(t.Context(), os.Getenv(killNodeHook), node); err != nil {
 				t.Fatal(err)
 			}

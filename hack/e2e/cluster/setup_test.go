@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -194,6 +195,7 @@ func (c *cluster) remove(ctx context.Context, _ *envconf.Config) (context.Contex
 	if _, err := helm(ctx, "uninstall", release, "--namespace", system, "--ignore-not-found", "--wait"); err != nil {
 		note(err)
 	}
+	note(c.forgetLostNode(ctx))
 	namespaces := []string{shop, system, tools}
 	for _, name := range namespaces {
 		note(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
@@ -215,4 +217,38 @@ func (c *cluster) remove(ctx context.Context, _ *envconf.Config) (context.Contex
 		fmt.Fprintln(os.Stderr, "Not everything could be removed:", err) // the framework does not show it
 	}
 	return ctx, err
+}
+
+// forgetLostNode removes the node that was killed: until then its pods, and with them the namespaces, cannot end. Its volumes have nobody to remove them.
+func (c *cluster) forgetLostNode(ctx context.Context) error {
+	if c.lostNode == "" {
+		return nil
+	}
+	var volumes corev1.PersistentVolumeList
+	errs := []error{
+		client.IgnoreNotFound(c.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c.lostNode}})),
+		c.List(ctx, &volumes),
+	}
+	for i := range volumes.Items {
+		v := &volumes.Items[i]
+		if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == shop && boundTo(v, c.lostNode) {
+			errs = append(errs, client.IgnoreNotFound(c.Delete(ctx, v)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// boundTo says whether a volume can be used on one node only, and that it is this one.
+func boundTo(v *corev1.PersistentVolume, node string) bool {
+	if v.Spec.NodeAffinity == nil || v.Spec.NodeAffinity.Required == nil {
+		return false
+	}
+	for _, term := range v.Spec.NodeAffinity.Required.NodeSelectorTerms {
+		for _, e := range append(term.MatchExpressions, term.MatchFields...) {
+			if slices.Equal(e.Values, []string{node}) {
+				return true
+			}
+		}
+	}
+	return false
 }
