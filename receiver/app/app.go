@@ -123,6 +123,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
+	a.callbacks.listener = a.ingest.Listener(a.callbacks.listener)
 	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
 	reg.MustRegister(admin.NewBacklog(a.bufferSize, a.endpoints.backlog, o.Now))
 	a.reload = newReloader(o, a.endpoints, reg)

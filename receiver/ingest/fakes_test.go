@@ -107,6 +107,7 @@ func serve(t *testing.T, o Options, src source.Source, q Queue) (*Handler, *http
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: src, Queue: q, Keys: 2}})
 	ts := httptest.NewUnstartedServer(nil)
 	ts.Config = NewServer(h, o.Log)
+	ts.Listener = h.Listener(ts.Listener)
 	ts.Start()
 	t.Cleanup(ts.Close)
 	return h, ts
