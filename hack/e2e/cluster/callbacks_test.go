@@ -73,11 +73,11 @@ func (f *callbacks) start(t *testing.T, e *endpoint, load control.Load) {
 	load.Source, load.App, load.Credential = e.source, e.app, e.credential
 	f.c.tell(t, "loads/"+name, load)
 	f.loads[e.name] = name
-	t.Cleanup(func() { // also when the test has failed
+	f.c.feature.Cleanup(func() { // also when the test has failed
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		if _, err := f.c.ask(ctx, http.MethodDelete, "loads/"+name, nil); err != nil {
-			t.Errorf("stop the callbacks: %v", err)
+			f.c.feature.Errorf("stop the callbacks: %v", err)
 		}
 	})
 }

@@ -41,6 +41,8 @@ type cluster struct {
 	client.Client
 	kube kubernetes.Interface
 
+	// feature is what is being tested: see watch.
+	feature *testing.T
 	// home is the node of the counterpart, which no test drains or kills.
 	home string
 	// lostNode is the one that was killed, if one was.

@@ -52,15 +52,22 @@ func (c *cluster) noCallbackFailsWhile(what string, happens func(*testing.T, *ca
 		Feature()
 }
 
-// begin prepares a feature: both endpoints are there and well. If the feature fails, it shows what is in the cluster.
+// begin prepares a feature: both endpoints are there and well. It is part of the feature's setup.
 func (c *cluster) begin(t *testing.T) {
 	t.Helper()
+	c.watch(t)
+	c.apply(t)
+}
+
+// watch shows what is in the cluster if the feature fails. What is to be undone at its end is left to its T from then on: those of steps end with these.
+func (c *cluster) watch(t *testing.T) {
+	t.Helper()
+	c.feature = t
 	t.Cleanup(func() {
 		if t.Failed() {
 			c.dump(t)
 		}
 	})
-	c.apply(t)
 }
 
 // upgrade is helm upgrade to the next version of both images.
@@ -204,7 +211,7 @@ func (c *cluster) replacePod(t *testing.T, e *endpoint) {
 func (c *cluster) drainNode(t *testing.T, calls *callbacks) {
 	node := c.nodeOfReceivers(t)
 	c.cordon(t, node, true)
-	t.Cleanup(func() { c.cordon(t, node, false) })
+	c.feature.Cleanup(func() { c.cordon(c.feature, node, false) })
 	waitFor(t, "node "+node+" is drained", func(ctx context.Context) error { return c.evictAll(ctx, node) })
 	calls.waitAnswered(t)
 	c.cordon(t, node, false)
@@ -291,7 +298,7 @@ func (c *cluster) scaleOutAndIn(t *testing.T, calls *callbacks) {
 // targetAway takes the target away, for -e2e.away. What has been acknowledged waits, and the status says how much.
 func (c *cluster) targetAway(t *testing.T, calls *callbacks) {
 	c.tell(t, "target", control.Target{Away: true})
-	t.Cleanup(func() { c.targetBack(t) })
+	c.feature.Cleanup(func() { c.targetBack(c.feature) })
 	select { // not to wait for something: this is how long the load is to last
 	case <-time.After(*awayFlag):
 	case <-t.Context().Done():

@@ -165,11 +165,11 @@ func (c *cluster) makeGateway(t *testing.T) {
 		},
 	}
 	c.create(t, g)
-	t.Cleanup(func() {
+	c.feature.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		if err := c.Delete(ctx, g); client.IgnoreNotFound(err) != nil {
-			t.Error(err)
+			c.feature.Error(err)
 		}
 	})
 }

@@ -20,13 +20,7 @@ import (
 // installed is what a new user sees.
 func (c *cluster) installed() frame.Feature {
 	return features.New("a new user gets callbacks").
-		WithSetup("a failure is explained", step(func(t *testing.T) {
-			t.Cleanup(func() {
-				if t.Failed() {
-					c.dump(t)
-				}
-			})
-		})).
+		WithSetup("a failure is explained", step(c.watch)).
 		Assess("helm test passes", step(func(t *testing.T) { c.helm(t, "test", release, "--namespace", system, "--timeout", patience.String()) })).
 		Assess("both samples acknowledge and deliver their first callbacks", step(func(t *testing.T) {
 			begin := time.Now()

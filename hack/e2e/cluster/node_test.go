@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 	frame "sigs.k8s.io/e2e-framework/pkg/types"
@@ -37,7 +38,7 @@ func (c *cluster) nodeLost() frame.Feature {
 		WithSetup("events wait for the target", step(func(t *testing.T) {
 			c.begin(t)
 			c.tell(t, "target", control.Target{Status: http.StatusServiceUnavailable})
-			t.Cleanup(func() { c.targetBack(t) })
+			c.feature.Cleanup(func() { c.targetBack(c.feature) })
 			before = c.startCallbacks(t, c.samples()...)
 			before.stop(t)
 			for _, e := range c.samples() {
@@ -68,7 +69,7 @@ func (c *cluster) nodeLost() frame.Feature {
 				t.Logf("%s: %d events wait on node %s, silent since %s", s.Name, *s.Backlog, s.Node, s.SilentSince.UTC().Format(time.TimeOnly))
 			}
 		})).
-		Assess("all others are delivered, in order", step(func(t *testing.T) {
+		Assess("all other events are delivered, in order", step(func(t *testing.T) {
 			c.targetBack(t)
 			inOrder(t, after.end(t))
 			for _, e := range c.samples() {
@@ -85,7 +86,35 @@ func (c *cluster) nodeLost() frame.Feature {
 				}
 			}
 		})).
+		Assess("what the status says to do brings receivers on other nodes", step(func(t *testing.T) {
+			c.replaceLost(t, node, lost)
+			reports := c.startCallbacks(t, c.samples()...).end(t)
+			noneFailed(t, reports)
+			inOrder(t, reports)
+		})).
 		Feature()
+}
+
+// replaceLost does what the status says of a node that is gone for good, with volumes that no other node can have: it deletes the node, and gives up what
+// is on the volumes.
+func (c *cluster) replaceLost(t *testing.T, node string, lost []lostReceiver) {
+	t.Helper()
+	if err := c.Delete(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range lost {
+		advice := "kubectl delete pvc -n " + shop + " " + r.name
+		c.waitStatus(t, r, func(s *hookbayv1alpha1.ReceiverStatus, workload string) bool {
+			return s.Backlog != nil && strings.Contains(workload, advice) && !strings.Contains(workload, "kubectl delete node")
+		})
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: r.name}}
+		if err := c.Delete(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range c.samples() {
+		c.waitWell(t, e, 2, nil)
+	}
 }
 
 // settling is what the last node's proxy may take to hear that a receiver has left its Service.

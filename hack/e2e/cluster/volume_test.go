@@ -35,7 +35,7 @@ func (c *cluster) volumeFull() frame.Feature {
 		})).
 		Assess("a receiver that can't store refuses with 503", step(func(t *testing.T) {
 			c.tell(t, "target", control.Target{Status: http.StatusServiceUnavailable})
-			t.Cleanup(func() { c.targetBack(t) })
+			c.feature.Cleanup(func() { c.targetBack(c.feature) })
 			full = c.receivers(t, small)[0]
 			flood = &callbacks{c: c, loads: map[string]string{}}
 			address := net.JoinHostPort(full.Status.PodIP, "8080")
@@ -101,11 +101,11 @@ func (c *cluster) makeSmall(t *testing.T, e *endpoint) {
 	w.Spec.Source.Lazada.AppSecretRefs = []hookbayv1alpha1.SecretKeyRef{{Name: e.secret, Key: e.key}}
 	w.Spec.Buffer.Disk = &hookbayv1alpha1.DiskBuffer{Size: new(resource.MustParse("128Mi")), WhenDeleted: hookbayv1alpha1.WhenDeletedDelete}
 	c.create(t, w)
-	t.Cleanup(func() {
+	c.feature.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		if err := c.Delete(ctx, w); client.IgnoreNotFound(err) != nil {
-			t.Error(err)
+			c.feature.Error(err)
 		}
 	})
 	c.waitWell(t, e, 2, nil)
