@@ -72,7 +72,7 @@ run: build ## Serve the sample endpoints, send each a signed callback, print wha
 
 .PHONY: test
 test: ## Run all tests but the end-to-end ones, some against a real API server (see envtest).
-	@race=$(RACE); packages=$$($(GO) list ./... | grep -v '/hack/e2e') && \
+	@race=$(RACE); packages=$$($(GO) list ./... | grep -vE '/hack/e2e/(local|cluster)$$') && \
 	  KUBEBUILDER_ASSETS=$$(GO='$(GO)' sh hack/envtest/assets.sh) && export KUBEBUILDER_ASSETS && \
 	  set -x && $(GO) test $$race $$packages && cd hack/release && $(GO) test $$race ./...
 
@@ -91,6 +91,14 @@ e2e: $(HELM) ## Test in the cluster of KUBECONFIG, else in one of kind: load, up
 .PHONY: kind
 kind: $(KIND) $(HELM) ## Make a cluster of three nodes with kind and Docker, to play with; it has the images, and says what to do next.
 	@MAKE='$(MAKE)' KIND='$(KIND)' HELM='$(HELM)' sh hack/e2e/kind.sh
+
+# Traefik's entry point for HTTPS is at 8443 in its pods, where it looks for the listeners of a Gateway, and at 443 of its Service.
+TRAEFIK ?= traefik.traefik.svc:443
+
+.PHONY: e2e-nightly
+e2e-nightly: ## The same where Traefik serves Ingresses and the Gateway API, at TRAEFIK=, and with the target away for ten minutes.
+	@$(MAKE) e2e E2E_FLAGS='-e2e.away=10m -e2e.ingress-class=traefik -e2e.ingress-address=$(TRAEFIK) \
+	  -e2e.gateway-class=traefik -e2e.gateway-address=$(TRAEFIK) -e2e.gateway-port=8443 $(E2E_FLAGS)'
 
 # The image of the tests' counterpart in the cluster.
 .PHONY: image-e2e
