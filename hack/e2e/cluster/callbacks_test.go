@@ -142,21 +142,52 @@ func (f *callbacks) waitAnswered(t *testing.T) {
 	}
 }
 
-// stop ends the callbacks; the last of them have been answered, or have failed.
-func (f *callbacks) stop(t *testing.T) {
+// waitServed waits until one callback of each of so many subjects is acknowledged, over as many ways as there are.
+func (c *cluster) waitServed(t *testing.T, e *endpoint, load control.Load, subjects int) {
 	t.Helper()
-	for _, load := range f.loads {
+	load.Subjects = subjects
+	waitFor(t, load.URL+" is served", func(ctx context.Context) error {
+		probe := &callbacks{c: c, loads: map[string]string{}}
+		probe.start(t, e, load)
+		if err := poll(ctx, func(ctx context.Context) error {
+			r, err := probe.report(ctx, e.name)
+			if err == nil && r.Sent < subjects {
+				err = fmt.Errorf("%s", &r)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+		probe.stop(t)
+		r, err := probe.report(ctx, e.name)
+		if err == nil && r.Failed > 0 {
+			err = fmt.Errorf("%s\n%s", &r, list(r.Failures))
+		}
+		return err
+	})
+}
+
+// stop ends the callbacks. The last of them have been answered, or have failed, when it reports.
+func (f *callbacks) stop(t *testing.T) map[string]control.Report {
+	t.Helper()
+	reports := map[string]control.Report{}
+	for e, load := range f.loads {
 		if _, err := f.c.ask(t.Context(), http.MethodDelete, "loads/"+load, nil); err != nil {
 			t.Fatal(err)
 		}
+		r, err := f.report(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports[e] = r
 	}
+	return reports
 }
 
 // end ends the callbacks and waits until everything that was acknowledged is delivered. It fails when that makes no progress.
 func (f *callbacks) end(t *testing.T) map[string]control.Report {
 	t.Helper()
-	f.stop(t)
-	reports := map[string]control.Report{}
+	reports := f.stop(t)
 	for e := range f.loads {
 		missing, since := -1, time.Now()
 		for {
