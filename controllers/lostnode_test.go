@@ -46,7 +46,7 @@ func TestStory_aNodeIsLostAndComesBack(t *testing.T) {
 	s.cluster.let(func(k *cluster) { k.away["orders-1"] = true })
 	lost("1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since ")
 	since := s.endpoint("orders").Status.Receivers[1].SilentSince
-	lost("Z, with 5 events to deliver: it goes on when the node is back; if that is gone for good, delete it (kubectl delete node node1)")
+	lost("Z; when it last was, it had 5 events to deliver: it goes on when the node is back; if that is gone for good, delete it (kubectl delete node node1)")
 
 	// Five minutes later its pod is to end, and another takes its place, for which there is no node.
 	s.deletePods("orders-1")
@@ -93,12 +93,12 @@ func TestStory_aNodeIsLostForGood(t *testing.T) {
 	s.ready("orders")
 	s.holding("orders", "orders-1", 5)
 	s.cluster.let(func(k *cluster) { k.away["orders-1"], k.local["orders-1"] = true, true })
-	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonNodeLost, "with 5 events to deliver")
+	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonNodeLost, "it had 5 events to deliver")
 
 	// Its pod is forgotten with the node. Nothing else has the volume.
 	s.cluster.let(func(k *cluster) { k.away["orders-1"] = false })
 	s.deletePods("orders-1", client.GracePeriodSeconds(0))
-	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonUnschedulable, "with 5 events to deliver: "+
+	s.condition("orders", hookbayv1alpha1.ConditionWorkloadReady, metav1.ConditionFalse, hookbayv1alpha1.ReasonUnschedulable, "it had 5 events to deliver: "+
 		"it goes on when a node takes pods that its volume can be attached to; if there is none any more, give up what is on the volume "+
 		"(kubectl delete pvc -n "+s.namespace+" orders-1)")
 	s.receiver("orders", "orders-1", silentWith(5))

@@ -140,11 +140,11 @@ func facts(s *hookbayv1alpha1.ReceiverStatus) string {
 	fmt.Fprintf(&words, " has not been heard of since %s", s.SilentSince.UTC().Format(time.RFC3339))
 	switch {
 	case s.Backlog == nil:
-		words.WriteString(", and how many events wait there is not known")
+		words.WriteString("; how many events wait there is not known")
 	case *s.Backlog == 0:
-		words.WriteString(", with no event to deliver")
+		words.WriteString("; when it last was, it had no event to deliver")
 	default:
-		fmt.Fprintf(&words, ", with %s to deliver", plural(*s.Backlog, "event"))
+		fmt.Fprintf(&words, "; when it last was, it had %s to deliver", plural(*s.Backlog, "event"))
 	}
 	if s.DeadLettered != nil && *s.DeadLettered > 0 {
 		fmt.Fprintf(&words, " and %s", plural(*s.DeadLettered, "dead letter"))

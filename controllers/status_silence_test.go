@@ -52,7 +52,7 @@ const (
 	noVolumeThere = "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity."
 	whenBack      = ": it goes on when the node is back; if that is gone for good, delete it (kubectl delete node node1), and the receiver starts on " +
 		"another that its volume can be attached to; if there is none, give up what is on the volume as well (kubectl delete pvc -n shop orders-1)"
-	silentWords = "; orders-1 on node node1 has not been heard of since 2026-03-01T11:50:00Z, with 1234 events to deliver and 1 dead letter"
+	silentWords = "; orders-1 on node node1 has not been heard of since 2026-03-01T11:50:00Z; when it last was, it had 1234 events to deliver and 1 dead letter"
 )
 
 // What status says of a receiver on a lost node, from what Kubernetes shows at each stage.
@@ -74,11 +74,11 @@ func TestStatus_silence(t *testing.T) {
 				cutOffNode(r)
 			},
 			hookbayv1alpha1.ReasonNodeLost,
-			"1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since 2026-03-01T11:50:00Z, with no event to deliver" + whenBack,
+			"1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since 2026-03-01T11:50:00Z; when it last was, it had no event to deliver" + whenBack,
 		},
 		"it was never heard of": {
 			cutOffNode, hookbayv1alpha1.ReasonNodeLost,
-			"1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since 2026-03-01T12:00:00Z, and how many events wait there is not known" + whenBack,
+			"1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since 2026-03-01T12:00:00Z; how many events wait there is not known" + whenBack,
 		},
 		"its pod is to end, and only that node has the volume": {
 			func(r *round) { silent(r); cutOffNode(r); evict(r, noNodeFor(noVolumeThere)) },

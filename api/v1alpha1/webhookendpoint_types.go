@@ -128,8 +128,8 @@ type WebhookEndpointStatus struct {
 	Receivers []ReceiverStatus `json:"receivers,omitempty"`
 }
 
-// ReceiverStatus is what is known of one receiver with a volume. While it can't be asked, its numbers are what it told last; they are forgotten
-// when its claim is deleted. They are only for people: no volume is removed because of them.
+// ReceiverStatus is what is known of one receiver with a volume. It is asked every 30 seconds; while it can't be, its numbers are what it told
+// last. They are forgotten when its claim is deleted, and are only for people: no volume is removed because of them.
 type ReceiverStatus struct {
 	// name is that of the receiver's Deployment and of its volume claim, such as lazada-im-0.
 	// +required
