@@ -55,19 +55,23 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestAccepted_samples applies the samples as a user does.
+// TestAccepted_samples applies the samples as a user does: one folder, or all of them.
 func TestAccepted_samples(t *testing.T) {
-	files, err := filepath.Glob("../samples/*")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("found the samples %v, %v", files, err)
+	folders, err := filepath.Glob("../samples/*/")
+	if err != nil || len(folders) < 2 {
+		t.Fatalf("found the samples %v, %v", folders, err)
 	}
 	if _, stderr, err := api.Kubectl(t, "", "create", "namespace", "shop"); err != nil {
 		t.Fatal(stderr)
 	}
-	for _, file := range files {
-		stdout, stderr, err := api.Kubectl(t, "", "apply", "-f", file)
+	ways := [][]string{{"-k", "../samples"}}
+	for _, folder := range folders {
+		ways = append(ways, []string{"-f", folder})
+	}
+	for _, way := range ways {
+		stdout, stderr, err := api.Kubectl(t, "", append([]string{"apply"}, way...)...)
 		if err != nil || stderr != "" {
-			t.Errorf("kubectl apply -f %s: %v\n%s%s", file, err, stdout, stderr)
+			t.Errorf("kubectl apply %v: %v\n%s%s", way, err, stdout, stderr)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func Deployment(e *hookbayv1alpha1.WebhookEndpoint, s Settings) *appsv1.Deployme
 // ReplicaDeployment is that of one receiver with a volume of its own; nil if the endpoint's have none. traffic is TrafficServe, or TrafficDrain
 // for a replica that goes: then its pod is made anew outside of the Service.
 //
-// A pod of a Deployment, unlike one of a StatefulSet, comes back by itself when its node is lost.
+// A pod of a Deployment, unlike one of a StatefulSet, is replaced while its lost node can't say that it has ended; it waits for its volume alone.
 func ReplicaDeployment(e *hookbayv1alpha1.WebhookEndpoint, s Settings, replica int, traffic string) *appsv1.Deployment {
 	if stateless(e) {
 		return nil
