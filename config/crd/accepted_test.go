@@ -57,16 +57,16 @@ func TestAccepted(t *testing.T) {
 
 // TestAccepted_samples applies the samples as a user does: one folder, or all of them.
 func TestAccepted_samples(t *testing.T) {
-	folders, err := filepath.Glob("../samples/*/")
-	if err != nil || len(folders) < 2 {
-		t.Fatalf("found the samples %v, %v", folders, err)
+	endpoints, err := filepath.Glob("../samples/*/endpoint.yaml")
+	if err != nil || len(endpoints) < 2 {
+		t.Fatalf("found the samples %v, %v", endpoints, err)
 	}
 	if _, stderr, err := api.Kubectl(t, "", "create", "namespace", "shop"); err != nil {
 		t.Fatal(stderr)
 	}
 	ways := [][]string{{"-k", "../samples"}}
-	for _, folder := range folders {
-		ways = append(ways, []string{"-f", folder})
+	for _, endpoint := range endpoints {
+		ways = append(ways, []string{"-f", filepath.Dir(endpoint)})
 	}
 	for _, way := range ways {
 		stdout, stderr, err := api.Kubectl(t, "", append([]string{"apply"}, way...)...)
