@@ -119,7 +119,14 @@ func (c *cluster) killManagers(t *testing.T, _ *callbacks) {
 func (c *cluster) doWithoutManager(t *testing.T, calls *callbacks) {
 	c.scaleManager(t, 0)
 	waitFor(t, "there is no manager", func(ctx context.Context) error { return c.managersReady(ctx, 0, nil) })
-	c.replacePod(t, c.lazada)
+	c.deleteOne(t, c.lazada)
+	waitFor(t, "the pod is replaced", func(ctx context.Context) error {
+		pods, err := c.pods(ctx, shop, c.lazada.podLabels())
+		if err != nil {
+			return err
+		}
+		return allReady(pods, 2, nil)
+	})
 	c.change(t, c.lazada, func(s *hookbayv1alpha1.WebhookEndpointSpec) { s.Delivery.MaxInFlight++ })
 	calls.waitAnswered(t)
 	c.scaleManager(t, 2)
@@ -181,30 +188,21 @@ func uids(pods []corev1.Pod) []types.UID {
 // deletePod deletes one receiver's pod of each endpoint.
 func (c *cluster) deletePod(t *testing.T, _ *callbacks) {
 	for _, e := range c.samples() {
-		c.replacePod(t, e)
+		c.deleteOne(t, e)
+	}
+	for _, e := range c.samples() {
 		c.waitWell(t, e, 2, nil)
 	}
 }
 
-// replacePod deletes a receiver's pod, and returns when there is another in its place.
-func (c *cluster) replacePod(t *testing.T, e *endpoint) {
+// deleteOne deletes a receiver's pod. When it returns, the API server knows that the pod goes.
+func (c *cluster) deleteOne(t *testing.T, e *endpoint) corev1.Pod {
 	t.Helper()
 	victim := c.receivers(t, e)[0]
 	if err := c.Delete(t.Context(), &victim); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, victim.Name+" is replaced", func(ctx context.Context) error {
-		pods, err := c.pods(ctx, shop, e.podLabels())
-		if err != nil {
-			return err
-		}
-		return allReady(pods, 2, func(p *corev1.Pod) error {
-			if p.UID == victim.UID {
-				return fmt.Errorf("is still there")
-			}
-			return nil
-		})
-	})
+	return victim
 }
 
 // drainNode does what kubectl drain does, and lets the node be used again when it is empty.

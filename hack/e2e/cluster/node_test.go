@@ -29,6 +29,8 @@ func (c *cluster) nodeLost() frame.Feature {
 
 		node string
 		lost []lostReceiver
+
+		waiting = map[string]int64{} // on that node, by the endpoint's name
 	)
 	f := features.New("a node that is lost keeps what is on its volumes, and the status tells how much")
 	if os.Getenv(killNodeHook) == "" {
@@ -72,6 +74,7 @@ func (c *cluster) nodeLost() frame.Feature {
 				s := c.waitStatus(t, r, func(s *hookbayv1alpha1.ReceiverStatus, workload string) bool {
 					return s.Node == node && !s.Ready && s.SilentSince != nil && s.Backlog != nil && strings.Contains(workload, node)
 				})
+				waiting[r.endpoint.name] += *s.Backlog
 				t.Logf("%s: %d events wait on node %s, silent since %s", s.Name, *s.Backlog, s.Node, s.SilentSince.UTC().Format(time.TimeOnly))
 			}
 		})).
@@ -81,7 +84,13 @@ func (c *cluster) nodeLost() frame.Feature {
 			reports := meanwhile.end(t)
 			inOrder(t, reports)
 			for _, e := range c.samples() {
-				c.waitCounted(t, e, before)
+				waitFor(t, "all events are delivered but those on "+node, func(ctx context.Context) error {
+					r, err := before.report(ctx, e.name)
+					if err == nil && int64(r.Missing) != waiting[e.name] {
+						err = fmt.Errorf("%d wait according to the status: %s", waiting[e.name], &r)
+					}
+					return err
+				})
 			}
 			for e, r := range reports {
 				t.Logf("%s: %d of %d callbacks failed until the cluster had noticed", e, r.Failed, r.Sent)
