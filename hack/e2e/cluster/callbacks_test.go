@@ -35,12 +35,6 @@ func (c *cluster) tell(t *testing.T, path string, request any) {
 	}
 }
 
-// target says how the target behaves until the end of the feature.
-func (c *cluster) target(t *testing.T, behaves control.Target) {
-	t.Helper()
-	c.tell(t, "target", behaves)
-}
-
 // callbacks are loads on endpoints, one each.
 type callbacks struct {
 	c     *cluster

@@ -196,13 +196,12 @@ func (c *cluster) deletePod(t *testing.T, _ *callbacks) {
 }
 
 // deleteOne deletes a receiver's pod. When it returns, the API server knows that the pod goes.
-func (c *cluster) deleteOne(t *testing.T, e *endpoint) corev1.Pod {
+func (c *cluster) deleteOne(t *testing.T, e *endpoint) {
 	t.Helper()
 	victim := c.receivers(t, e)[0]
 	if err := c.Delete(t.Context(), &victim); err != nil {
 		t.Fatal(err)
 	}
-	return victim
 }
 
 // drainNode does what kubectl drain does, and lets the node be used again when it is empty.

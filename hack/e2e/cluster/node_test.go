@@ -83,22 +83,9 @@ func (c *cluster) nodeLost() frame.Feature {
 			inOrder(t, afterwards.end(t))
 			reports := meanwhile.end(t)
 			inOrder(t, reports)
+			onlyConnectionsFailed(t, reports)
 			for _, e := range c.samples() {
-				waitFor(t, "all events are delivered but those on "+node, func(ctx context.Context) error {
-					r, err := before.report(ctx, e.name)
-					if err == nil && int64(r.Missing) != waiting[e.name] {
-						err = fmt.Errorf("%d wait according to the status: %s", waiting[e.name], &r)
-					}
-					return err
-				})
-			}
-			for e, r := range reports {
-				t.Logf("%s: %d of %d callbacks failed until the cluster had noticed", e, r.Failed, r.Sent)
-				for _, f := range r.Failures {
-					if f.Kind == control.Answer {
-						t.Errorf("failed otherwise than by a connection: %s", f)
-					}
-				}
+				before.waitAllBut(t, e, waiting[e.name])
 			}
 		})).
 		Assess("what the status says to do brings receivers on other nodes", step(func(t *testing.T) {
@@ -176,6 +163,31 @@ func (c *cluster) waitStatus(t *testing.T, r lostReceiver, wanted func(s *hookba
 		return fmt.Errorf("receivers: %+v; WorkloadReady: %s", w.Status.Receivers, workload)
 	})
 	return found
+}
+
+// onlyConnectionsFailed counts the callbacks that nobody answered, and wants no others to have failed.
+func onlyConnectionsFailed(t *testing.T, reports map[string]control.Report) {
+	t.Helper()
+	for e, r := range reports {
+		t.Logf("%s: %d of %d callbacks failed until the cluster had noticed", e, r.Failed, r.Sent)
+		for _, f := range r.Failures {
+			if f.Kind == control.Answer {
+				t.Errorf("failed otherwise than by a connection: %s", f)
+			}
+		}
+	}
+}
+
+// waitAllBut waits until all events of an endpoint are delivered but so many.
+func (f *callbacks) waitAllBut(t *testing.T, e *endpoint, waiting int64) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("all events of %s are delivered but %d", e.name, waiting), func(ctx context.Context) error {
+		r, err := f.report(ctx, e.name)
+		if err == nil && int64(r.Missing) != waiting {
+			err = fmt.Errorf("%s", &r)
+		}
+		return err
+	})
 }
 
 // waitCounted waits until the status of an endpoint counts as many events as are acknowledged and not delivered.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -148,10 +149,7 @@ func (b *books) report(load string) (control.Report, bool) {
 	r.Now = time.Now()
 	r.Failures = append([]control.Failure(nil), r.Failures...)
 	r.Disordered = append([]string(nil), r.Disordered...)
-	r.Replicas = make(map[string]int, len(a.report.Replicas))
-	for replica, n := range a.report.Replicas {
-		r.Replicas[replica] = n
-	}
+	r.Replicas = maps.Clone(r.Replicas)
 	for i := range a.subjects {
 		h := &a.subjects[i]
 		for n, acknowledged := range h.acknowledged {
