@@ -41,20 +41,20 @@ type callbacks struct {
 	loads map[string]string // by the endpoint's name
 }
 
-// startCallbacks has both platforms call back, through the endpoints' Services, until the feature ends, and returns when they are answered.
+// startCallbacks has the platforms call back, through the endpoints' Services, until the feature ends, and returns when they are answered.
 func (c *cluster) startCallbacks(t *testing.T, to ...*endpoint) *callbacks {
 	t.Helper()
-	f := c.beginCallbacks(t, to...)
+	f := c.beginCallbacks(t, c.serviceAddress, to...)
 	f.waitAnswered(t)
 	return f
 }
 
-// beginCallbacks is startCallbacks without the wait.
-func (c *cluster) beginCallbacks(t *testing.T, to ...*endpoint) *callbacks {
+// beginCallbacks is startCallbacks by any way, without the wait.
+func (c *cluster) beginCallbacks(t *testing.T, way func(*testing.T, *endpoint) (address string), to ...*endpoint) *callbacks {
 	t.Helper()
 	f := &callbacks{c: c, loads: map[string]string{}}
 	for _, e := range to {
-		f.start(t, e, control.Load{URL: e.url(), Dial: c.serviceAddress(t, e), Subjects: *rateFlag, Interval: time.Second})
+		f.start(t, e, control.Load{URL: e.url(), Dial: way(t, e), Subjects: *rateFlag, Interval: time.Second})
 	}
 	return f
 }
@@ -83,6 +83,10 @@ func (c *cluster) serviceAddress(t *testing.T, e *endpoint) string {
 	if err := c.Get(t.Context(), client.ObjectKey{Namespace: shop, Name: e.name + "-receiver"}, &s); err != nil {
 		t.Fatal(err)
 	}
+	return address(&s)
+}
+
+func address(s *corev1.Service) string {
 	return net.JoinHostPort(s.Spec.ClusterIP, strconv.Itoa(int(s.Spec.Ports[0].Port)))
 }
 

@@ -38,8 +38,8 @@ func (c *cluster) volumeFull() frame.Feature {
 			c.feature.Cleanup(func() { c.targetBack(c.feature) })
 			full = c.receivers(t, small)[0]
 			flood = &callbacks{c: c, loads: map[string]string{}}
-			address := net.JoinHostPort(full.Status.PodIP, "8080")
-			flood.start(t, small, control.Load{URL: small.url(), Dial: address, Subjects: 20, Interval: 100 * time.Millisecond, Padding: 200_000})
+			straight := net.JoinHostPort(full.Status.PodIP, "8080")
+			flood.start(t, small, control.Load{URL: small.url(), Dial: straight, Subjects: 20, Interval: 100 * time.Millisecond, Padding: 200_000})
 			waitFor(t, "callbacks are refused", func(ctx context.Context) error {
 				r, err := flood.report(ctx, small.name)
 				if err == nil && r.Failed+r.Slow == 0 {
