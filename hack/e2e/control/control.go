@@ -108,7 +108,8 @@ type Report struct {
 	Missing int
 	// Repeated counts the deliveries of what had been delivered before.
 	Repeated int
-	// Disordered tells of the events that came, the first time, after a later one of their subject by the same replica: the first of them.
+	// Disordered tells of the acknowledged events that came, the first time, after a later one of their subject by the same replica: the first of
+	// them.
 	Disordered []string
 	// Replicas says how many events each replica delivered.
 	Replicas map[string]int

@@ -100,7 +100,8 @@ func (b *books) failed(m mark, f control.Failure) {
 }
 
 // delivered books an event that the target takes, from a replica. Order is judged by what is delivered for the first time: an event comes
-// again if the replica could not know that it had arrived.
+// again if the replica could not know that it had arrived. And only by what was acknowledged: the subject's next callback is sent when the one before
+// is answered, and what was refused for being slow may be stored all the same, after the next.
 func (b *books) delivered(m mark, replica string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +120,8 @@ func (b *books) delivered(m mark, replica string) {
 		h.last = map[string]int{}
 	}
 	if last, ok := h.last[replica]; ok && m.n < last {
-		if len(a.report.Disordered) < maxListed {
+		acknowledged := m.n < len(h.acknowledged) && h.acknowledged[m.n]
+		if acknowledged && len(a.report.Disordered) < maxListed {
 			a.report.Disordered = append(a.report.Disordered, fmt.Sprintf("%s came after number %d, by %s", m, last, replica))
 		}
 		return

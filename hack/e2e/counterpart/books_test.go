@@ -49,10 +49,24 @@ func TestBooks(t *testing.T) {
 			want:    control.Report{Sent: 1, Slow: 1, Delivered: 1, Replicas: map[string]int{"a": 1}},
 		},
 		"out of order by one replica": {
-			happens: func(b *books) { b.delivered(m(0, 1), "a"); b.delivered(m(0, 0), "a"); b.delivered(m(0, 2), "a") },
-			want: control.Report{
-				Delivered: 3, Disordered: []string{"l-1.0.0 came after number 1, by a"}, Replicas: map[string]int{"a": 3},
+			happens: func(b *books) {
+				b.acknowledged(m(0, 0), 0, 1)
+				b.delivered(m(0, 1), "a")
+				b.delivered(m(0, 0), "a")
+				b.delivered(m(0, 2), "a")
 			},
+			want: control.Report{
+				Sent: 1, Acknowledged: 1, Delivered: 3, Disordered: []string{"l-1.0.0 came after number 1, by a"}, Replicas: map[string]int{"a": 3},
+			},
+		},
+		"out of order, and not acknowledged": {
+			happens: func(b *books) {
+				b.slow(m(0, 0))
+				b.acknowledged(m(0, 1), 0, 1)
+				b.delivered(m(0, 1), "a")
+				b.delivered(m(0, 0), "a")
+			},
+			want: control.Report{Sent: 2, Slow: 1, Acknowledged: 1, Delivered: 2, Replicas: map[string]int{"a": 2}},
 		},
 		"in any order by two replicas, and of two subjects": {
 			happens: func(b *books) {
