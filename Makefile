@@ -89,7 +89,7 @@ e2e: $(HELM) ## Test in the cluster of KUBECONFIG, else in one of kind: load, up
 	@MAKE='$(MAKE)' GO='$(GO)' KIND='$(KIND)' HELM='$(HELM)' VERSION='$(VERSION)' sh hack/e2e/run.sh $(E2E_FLAGS)
 
 .PHONY: kind
-kind: $(KIND) $(HELM) ## Make a cluster of three nodes with kind and Docker, to play with; it has the images, and says what to do next.
+kind: ## Make a cluster of three nodes with kind and Docker, to play with; it has the images, and says what to do next.
 	@MAKE='$(MAKE)' KIND='$(KIND)' HELM='$(HELM)' sh hack/e2e/kind.sh
 
 # Traefik's entry point for HTTPS is at 8443 in its pods, where it looks for the listeners of a Gateway, and at 443 of its Service.

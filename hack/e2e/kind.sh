@@ -8,6 +8,7 @@ if ! docker info >/dev/null 2>&1; then
 	echo 'kind makes nodes of Docker containers: start Docker.' >&2
 	exit 1
 fi
+"$MAKE" --no-print-directory "$KIND" "$HELM"
 "$KIND" get clusters 2>/dev/null | grep -qx "$CLUSTER" || "$KIND" create cluster --name "$CLUSTER" --config hack/e2e/kind.yaml --wait 5m
 "$MAKE" --no-print-directory images
 sh hack/e2e/kind-load.sh dist/images/hookbay.tar dist/images/receiver.tar
