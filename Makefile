@@ -10,6 +10,9 @@ TOOL := $(GO) tool -modfile=hack/tools/go.mod
 VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/hookbay/Chart.yaml)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE    ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+ifeq ($(shell printf %s '$(subst ','"'"',$(VERSION))' | grep -cE '^[0-9A-Za-z][0-9A-Za-z.+_-]*$$'),0)
+$(error VERSION must be a version such as v0.1.0, not "$(VERSION)")
+endif
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 # helm-unittest cannot be installed by its version alone, because of a replacement in its go.mod.
