@@ -30,6 +30,7 @@ type sendFlags struct {
 	files       []string
 	endpoints   []string
 	url         string
+	caCert      string
 	event       string
 	data        string
 	dataGiven   bool // also with an empty body
@@ -71,7 +72,8 @@ status, words and time limit. Exits with 1 if the platform would call any of the
 	fs := cmd.Flags()
 	fs.StringArrayVarP(&f.files, "filename", "f", nil, filesHelp)
 	fs.StringArrayVar(&f.endpoints, "endpoint", nil, "only this endpoint: NAME or NAMESPACE/NAME; may be repeated (default all)")
-	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it. With an address instead of a name, callbacks name the endpoint's exposure.host")
+	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "where the receiver is: the endpoint's path is put after it. With an address instead of a name, callbacks name the endpoint's exposure.host, and https asks for its certificate")
+	fs.StringVar(&f.caCert, "cacert", "", "a `FILE` of certificates in PEM to trust besides the system's")
 	fs.StringVar(&f.event, "event", "", "which sample to send, see --list (default: the platform's most usual one)")
 	fs.StringVar(&f.data, "data", "", "body to send instead of a sample: the text itself, @FILE, or @- for standard input; may be empty")
 	fs.IntVar(&f.count, "count", 1, "callbacks to each endpoint: each is another event, but with --data and for samples without anything to count they are repeats of one")
@@ -157,7 +159,10 @@ func send(ctx context.Context, f *sendFlags, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	s := newSender(f, plays, report, stdout, stderr)
+	s, err := newSender(f, plays, report, stdout, stderr)
+	if err != nil {
+		return err
+	}
 	defer s.close()
 	if err := s.waitForReceiver(ctx, f.wait); err != nil {
 		return err

@@ -2,7 +2,9 @@ package local
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -176,6 +178,31 @@ func TestSend_namesTheHost(t *testing.T) {
 	}
 }
 
+// The certificate that is asked for is that of the endpoint's host, and not of the address that leads there.
+func TestSend_verifiesTheHost(t *testing.T) {
+	withHost := strings.Replace(lazadaYAML, "spec:\n", "spec:\n  exposure: {host: example.com}\n", 1) // which httptest's certificate is for
+	var asked string
+	s := httptest.NewUnstartedServer(newServer(t, mustLoad(t, withHost), takeAll).Config.Handler)
+	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		asked = hello.ServerName
+		return nil, nil
+	}}
+	s.StartTLS()
+	defer s.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	writeFile(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+
+	if out, err := runSend(t, withHost, "--url", s.URL); err == nil {
+		t.Errorf("an unknown certificate is taken:\n%s", out)
+	}
+	if out, err := runSend(t, withHost, "--url", s.URL, "--cacert", ca, "--wait", "10s"); err != nil || asked != "example.com" {
+		t.Errorf("the certificate of %q was asked for (%v), want that of the endpoint's host\n%s", asked, err, out)
+	}
+	if _, err := runSend(t, withHost, "--url", s.URL, "--cacert", "shop.yaml"); err == nil || !strings.Contains(err.Error(), "--cacert") {
+		t.Errorf("a file without certificates: got error %v, want one about --cacert", err)
+	}
+}
+
 func TestNameHosts(t *testing.T) {
 	m := mustLoad(t, strings.Replace(lazadaYAML, "spec:\n", "spec:\n  exposure: {host: hooks.example.com}\n", 1))
 	for to, want := range map[string]string{
@@ -291,7 +318,10 @@ func TestSender_late(t *testing.T) {
 	}
 	plays[0].platform = lateSource{plays[0].platform}
 	var out bytes.Buffer
-	snd := newSender(f, plays, nil, &out, io.Discard)
+	snd, err := newSender(f, plays, nil, &out, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer snd.close()
 	snd.run(t.Context())
 	if err := snd.tally.verdict(t.Context()); err == nil || !strings.Contains(out.String(), "answered later than the platform's") {

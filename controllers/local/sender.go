@@ -44,12 +44,10 @@ type outcome struct {
 	objection error
 }
 
-func newSender(f *sendFlags, plays []play, report *report, stdout, stderr io.Writer) *sender {
-	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost: f.concurrency, // platforms keep their connections
-		MaxConnsPerHost:     f.concurrency,
-		IdleConnTimeout:     giveUp,
+func newSender(f *sendFlags, plays []play, report *report, stdout, stderr io.Writer) (*sender, error) {
+	transport, err := newTransport(f, plays)
+	if err != nil {
+		return nil, err
 	}
 	return &sender{
 		flags:  f,
@@ -62,7 +60,7 @@ func newSender(f *sendFlags, plays []play, report *report, stdout, stderr io.Wri
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		tally: newTally(f.count, plays, stdout, stderr),
-	}
+	}, nil
 }
 
 func (s *sender) close() { s.client.CloseIdleConnections() }
@@ -116,7 +114,7 @@ func (s *sender) post(ctx context.Context, p *play, body []byte) outcome {
 	if err != nil {
 		return outcome{objection: fmt.Errorf("sign: %w", err)}
 	}
-	address := s.flags.url + p.endpoint.Path
+	address := s.flags.base(p) + p.endpoint.Path
 	if signed.Query != "" {
 		address += "?" + signed.Query
 	}
@@ -124,7 +122,6 @@ func (s *sender) post(ctx context.Context, p *play, body []byte) outcome {
 	if err != nil {
 		return outcome{objection: err}
 	}
-	req.Host = p.host
 	maps.Copy(req.Header, http.Header(signed.Header))
 	start := time.Now()
 	resp, err := s.client.Do(req)
@@ -194,7 +191,7 @@ var errNotThere = errors.New("the receiver is not there")
 // probe returns what speaks against the receiver being there. It asks with "OPTIONS *", which concerns no endpoint: nothing is counted or
 // logged as a refused callback.
 func (s *sender) probe(ctx context.Context) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodOptions, s.flags.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodOptions, s.flags.base(&s.plays[0]), nil)
 	if err != nil {
 		return err.Error()
 	}
