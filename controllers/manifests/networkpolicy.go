@@ -43,9 +43,19 @@ func targetPeers(t *hookbayv1alpha1.Target) []networkingv1.NetworkPolicyPeer {
 		return []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}} // the pods of this namespace
 	}
 	return []networkingv1.NetworkPolicyPeer{
-		// Link-local addresses are those of nodes and clouds, such as the metadata that hold credentials.
-		{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}}},
-		{IPBlock: &networkingv1.IPBlock{CIDR: "::/0", Except: []string{"fe80::/10"}}},
+		// Link-local addresses are those of nodes and clouds, such as the metadata that hold credentials. Some clouds keep these elsewhere: the
+		// receiver refuses the same addresses, and this stands behind it.
+		{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{
+			"169.254.0.0/16",
+			"100.100.100.200/32", // Alibaba Cloud
+			"168.63.129.16/32",   // Azure
+			"192.0.0.192/32",     // Oracle Cloud
+		}}},
+		{IPBlock: &networkingv1.IPBlock{CIDR: "::/0", Except: []string{
+			"fe80::/10",
+			"fd00:ec2::/32",    // AWS
+			"fd20:ce::254/128", // Google Cloud
+		}}},
 		clusterPods(), // some network plug-ins match pods by selectors only, never by address
 	}
 }
