@@ -42,8 +42,6 @@ import (
 )
 
 const (
-	// leaseName is the Lease that the leader holds.
-	leaseName = "hookbay.hookbay.dev"
 	// stopTimeout is how long rounds under way may take to end, shorter than what a pod gets to stop.
 	stopTimeout = 20 * time.Second
 	// probeTimeout bounds what a probe waits for, below the second that the kubelet gives it by default.
@@ -152,7 +150,7 @@ func newManager(log logr.Logger, cfg *rest.Config, o *Options) (ctrl.Manager, er
 		Logger:                        log,
 		Cache:                         cacheOptions(o.WatchNamespaces),
 		LeaderElection:                o.LeaderElect,
-		LeaderElectionID:              leaseName,
+		LeaderElectionID:              o.LeaderElectionID,
 		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(stopTimeout),

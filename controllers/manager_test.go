@@ -197,11 +197,12 @@ func scrapers(t *testing.T, namespace string) (may, mayNot string) {
 
 // TestRun_oneOfSeveralLeads runs two managers as two pods of a Deployment do.
 func TestRun_oneOfSeveralLeads(t *testing.T) {
+	const leaseName = "shop.hookbay.dev" // not the default
 	namespace := api.Namespace(t, nil)
 	may, mayNot := scrapers(t, namespace)
 	start := func(change func(*Options)) (o Options, stop func()) {
 		o = DefaultOptions("v0.0.0")
-		o.WatchNamespaces, o.LeaderElectionNamespace = []string{namespace}, namespace
+		o.WatchNamespaces, o.LeaderElectionNamespace, o.LeaderElectionID = []string{namespace}, namespace, leaseName
 		o.HealthProbeBindAddress, o.MetricsBindAddress = freeAddress(t), freeAddress(t)
 		change(&o)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -29,6 +29,7 @@ type Options struct {
 
 	LeaderElect             bool
 	LeaderElectionNamespace string
+	LeaderElectionID        string
 
 	MetricsBindAddress     string
 	MetricsSecure          bool
@@ -77,6 +78,7 @@ func DefaultOptions(version string) Options {
 	o := Options{
 		DefaultBuffer:           hookbayv1alpha1.BufferDisk,
 		LeaderElect:             true,
+		LeaderElectionID:        "hookbay.hookbay.dev",
 		MetricsBindAddress:      ":8443",
 		MetricsSecure:           true,
 		HealthProbeBindAddress:  ":8081",
@@ -99,6 +101,8 @@ func (o *Options) BindFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "let one of several managers do the work, while the others wait to take over")
 	f.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
 		"`namespace` of the Lease that says which one; the manager's own by default")
+	f.StringVar(&o.LeaderElectionID, "leader-election-id", o.LeaderElectionID,
+		"`name` of that Lease; managers with the same one take turns, so those that serve other namespaces from there need another")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "`address` that metrics are served at; 0 switches them off")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure,
 		"serve metrics by HTTPS, to those whom the API server allows to get /metrics (the manager must be allowed to create TokenReviews and\n"+
@@ -146,6 +150,8 @@ func (o *Options) Validate() error {
 		"--default-buffer: write Disk or None instead of %q", o.DefaultBuffer)
 	refuse(o.LeaderElectionNamespace != "" && len(validation.IsDNS1123Label(o.LeaderElectionNamespace)) > 0,
 		"--leader-election-namespace: %q is no namespace: write a name such as hookbay-system", o.LeaderElectionNamespace)
+	refuse(len(validation.IsDNS1123Subdomain(o.LeaderElectionID)) > 0,
+		"--leader-election-id: %q is no name of a Lease: write lower-case letters, digits, '-' and '.', as in hookbay.hookbay.dev", o.LeaderElectionID)
 	refuse(!goodAddress(o.MetricsBindAddress), "--metrics-bind-address: write a host and a port, as in :8443 or 127.0.0.1:8443, or 0 for none, instead of %q",
 		o.MetricsBindAddress)
 	refuse(!goodAddress(o.HealthProbeBindAddress), "--health-probe-bind-address: write a host and a port, as in :8081 or 127.0.0.1:8081, or 0 for none, instead of %q",

@@ -22,12 +22,12 @@ func TestOptions_flags(t *testing.T) {
 		"none": {want: func(*Options) {}},
 		"all": {
 			args: strings.Fields("--watch-namespaces shop,chat --receiver-image localhost:5000/receiver:dev --default-buffer None --leader-elect=false " +
-				"--leader-election-namespace ops --metrics-bind-address 127.0.0.1:0 --metrics-secure=false --health-probe-bind-address 0 " +
+				"--leader-election-namespace ops --leader-election-id shop.hookbay.dev --metrics-bind-address 127.0.0.1:0 --metrics-secure=false --health-probe-bind-address 0 " +
 				"--max-concurrent-reconciles 9 --kube-api-qps 2.5 --kube-api-burst 7 --log-level debug --log-format console"),
 			want: func(o *Options) {
 				*o = Options{
 					WatchNamespaces: []string{"shop", "chat"}, ReceiverImage: "localhost:5000/receiver:dev", DefaultBuffer: "None",
-					LeaderElectionNamespace: "ops", MetricsBindAddress: "127.0.0.1:0", HealthProbeBindAddress: "0",
+					LeaderElectionNamespace: "ops", LeaderElectionID: "shop.hookbay.dev", MetricsBindAddress: "127.0.0.1:0", HealthProbeBindAddress: "0",
 					MaxConcurrentReconciles: 9, KubeAPIQPS: 2.5, KubeAPIBurst: 7, LogLevel: "debug", LogFormat: "console",
 				}
 			},
@@ -88,6 +88,8 @@ func TestOptions_Validate(t *testing.T) {
 		"a comma too many":               {change: func(o *Options) { o.WatchNamespaces = []string{"shop", ""} }, want: []string{`--watch-namespaces: "" is no namespace`}},
 		"a buffer that there is not":     {change: func(o *Options) { o.DefaultBuffer = "disk" }, want: []string{`--default-buffer: write Disk or None instead of "disk"`}},
 		"a Lease in no namespace":        {change: func(o *Options) { o.LeaderElectionNamespace = "a/b" }, want: []string{"--leader-election-namespace: "}},
+		"a Lease of no name":             {change: func(o *Options) { o.LeaderElectionID = "" }, want: []string{`--leader-election-id: "" is no name of a Lease`}},
+		"a Lease in capitals":            {change: func(o *Options) { o.LeaderElectionID = "Hookbay_1" }, want: []string{`--leader-election-id: "Hookbay_1" is no name`}},
 		"a port alone":                   {change: func(o *Options) { o.MetricsBindAddress = "8443" }, want: []string{"--metrics-bind-address: write a host and a port"}},
 		"a port that there is not":       {change: func(o *Options) { o.HealthProbeBindAddress = ":80810" }, want: []string{"--health-probe-bind-address: write"}},
 		"no address at all":              {change: func(o *Options) { o.MetricsBindAddress = "" }, want: []string{"--metrics-bind-address: write"}},
