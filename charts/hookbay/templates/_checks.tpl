@@ -6,6 +6,11 @@
 {{- if and .Values.kubeAPI.burst (not .Values.kubeAPI.qps) -}}
 {{- fail "kubeAPI.burst: write kubeAPI.qps as well: without it there is no limit" -}}
 {{- end -}}
+{{- range .Values.extraArgs -}}
+{{- if regexMatch "^--watch-namespaces(=|$)" . -}}
+{{- fail "extraArgs: write watchNamespaces instead of --watch-namespaces: the manager's roles follow that" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
 {{- fail "serviceMonitor.enabled: write metrics.enabled: true as well: there are no metrics to scrape" -}}
 {{- end -}}

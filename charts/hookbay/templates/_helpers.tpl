@@ -31,15 +31,15 @@
 {{/* Labels. The selector's three never change in a release; those that tell versions are never on pods, which would restart for them. */}}
 
 {{- define "hookbay.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "hookbay.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hookbay.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: manager
 {{- end -}}
 
 {{- define "hookbay.versionLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end -}}
 
 {{- define "hookbay.labels" -}}
@@ -82,8 +82,8 @@ app.kubernetes.io/name: receiver
 {{/* Whom the roles of the manager are bound to. */}}
 {{- define "hookbay.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "hookbay.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "hookbay.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{/* Not empty where the API server decides who may read the manager's metrics. */}}
@@ -112,8 +112,8 @@ capabilities:
 {{/* The helm test: its labels, none of which the manager's selectors take, and the spec of its endpoint: (dict "name" NAME "root" $). */}}
 
 {{- define "hookbay.testLabels" -}}
-app.kubernetes.io/name: {{ include "hookbay.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hookbay.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end -}}
 
@@ -123,7 +123,7 @@ source:
   lazada:
     appKey: "100132"
     appSecretRefs:
-      - name: {{ .name }}
+      - name: {{ .name | quote }}
         key: app-secret
     messageTypes: [2]
 target:
