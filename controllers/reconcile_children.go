@@ -70,6 +70,9 @@ func fateOf(child client.Object, err error) error {
 	switch {
 	case errors.As(err, &taken):
 		return wait(condition, hookbayv1alpha1.ReasonNameTaken, "%s", taken.Error())
+	case errors.As(err, &refused) && refused.Kind == "PersistentVolumeClaim":
+		return stall(condition, hookbayv1alpha1.ReasonChildRefused, "%s; a claim of an earlier endpoint of this name is kept with its events: write what it was "+
+			"made with, or give it and them up (kubectl delete pvc -n %s %s)", refused.Error(), refused.Namespace, refused.Name)
 	case errors.As(err, &refused):
 		return stall(condition, hookbayv1alpha1.ReasonChildRefused, "%s", refused.Error())
 	case errors.As(err, &leaving):

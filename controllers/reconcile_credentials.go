@@ -33,15 +33,11 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, round *round) err
 		if _, known := versions[ref.Name]; known {
 			continue
 		}
-		secret := &metav1.PartialObjectMetadata{}
-		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: ref.Name}, secret)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("look up Secret %s/%s: %w", e.Namespace, ref.Name, err)
+		version, err := r.secretVersion(ctx, e.Namespace, ref.Name)
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			versions[ref.Name] = string(secret.UID) + "/" + secret.ResourceVersion
-		}
+		versions[ref.Name] = version
 	}
 	sum := sha256.New()
 	fmt.Fprintln(sum, e.UID, e.Generation)
@@ -64,6 +60,20 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, round *round) err
 	}
 	round.frozen = true
 	return found
+}
+
+// secretVersion is another one whenever a Secret is, "" if there is none.
+func (r *Reconciler) secretVersion(ctx context.Context, namespace, name string) (string, error) {
+	secret := &metav1.PartialObjectMetadata{}
+	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("look up Secret %s/%s: %w", namespace, name, err)
+	}
+	if err != nil {
+		return "", nil
+	}
+	return string(secret.UID) + "/" + secret.ResourceVersion, nil
 }
 
 // judge reads the Secrets and says what is wrong with them, nil if nothing.

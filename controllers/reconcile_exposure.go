@@ -83,6 +83,9 @@ func (r *Reconciler) reconcileIngress(ctx context.Context, round *round) error {
 		return nil // a frozen round
 	}
 	round.ingress = ingress
+	if err := r.tlsSecret(ctx, round.endpoint); err != nil {
+		return err
+	}
 	if len(ingress.Status.LoadBalancer.Ingress) > 0 {
 		return nil
 	}
@@ -94,6 +97,22 @@ func (r *Reconciler) reconcileIngress(ctx context.Context, round *round) error {
 		"no Ingress controller has published an address for Ingress %s/%s (%s): check that the class exists and that its controller runs "+
 			"and publishes addresses (kubectl get ingressclass; kubectl describe ingress -n %s %s)",
 		ingress.Namespace, ingress.Name, class, ingress.Namespace, ingress.Name)
+}
+
+// tlsSecret says that the Secret of the Ingress' certificate is missing: controllers then show one of their own, which no platform takes. The Ingress is
+// made all the same, as cert-manager wants it first.
+func (r *Reconciler) tlsSecret(ctx context.Context, e *hookbayv1alpha1.WebhookEndpoint) error {
+	name := e.Spec.Exposure.Ingress.TLSSecretName
+	if name == "" {
+		return nil
+	}
+	version, err := r.secretVersion(ctx, e.Namespace, name)
+	if err != nil || version != "" {
+		return err
+	}
+	return wait(hookbayv1alpha1.ConditionExposed, hookbayv1alpha1.ReasonTLSSecretMissing,
+		"exposure.ingress.tlsSecretName: Secret %s/%s does not exist: create it (kubectl create secret tls %s -n %s --cert FILE --key FILE), or wait until "+
+			"cert-manager has", e.Namespace, name, name, e.Namespace)
 }
 
 func (r *Reconciler) reconcileRoute(ctx context.Context, round *round) error {
@@ -140,12 +159,27 @@ func notAccepted(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) (rea
 			case c == nil || c.ObservedGeneration < route.Generation:
 				return hookbayv1alpha1.ReasonRoutePending, pending
 			case c.Status != metav1.ConditionTrue:
-				return hookbayv1alpha1.ReasonRouteNotAccepted, fmt.Sprintf("does not serve it: %s is %s (%s): %s", c.Type, c.Status, c.Reason, cut(c.Message))
+				return hookbayv1alpha1.ReasonRouteNotAccepted, fmt.Sprintf("does not serve it: %s is %s (%s)%s", c.Type, c.Status, c.Reason, advice(route, c))
 			}
 		}
 		return "", ""
 	}
 	return hookbayv1alpha1.ReasonRoutePending, pending
+}
+
+// advice is what a Gateway says to a refusal or, where that is usually too little, what to do.
+func advice(route *gatewayv1.HTTPRoute, c *metav1.Condition) string {
+	var words string
+	if c.Message != "" {
+		words = ": " + cut(c.Message)
+	}
+	switch gatewayv1.RouteConditionReason(c.Reason) {
+	case gatewayv1.RouteReasonNotAllowedByListeners:
+		words += ": let allowedRoutes.namespaces of a listener of the Gateway admit namespace " + route.Namespace
+	case gatewayv1.RouteReasonNoMatchingListenerHostname:
+		words += ": give a listener of the Gateway the endpoint's exposure.host, or none"
+	}
+	return words
 }
 
 // gatewayName names a parent of a route: namespace/name, and its listener where one is named.

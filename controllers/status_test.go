@@ -100,6 +100,15 @@ func TestStatus_conditions(t *testing.T) {
 			workload, isFalse, hookbayv1alpha1.ReasonReceiversStarting, "1 of 2 receivers are ready", isFalse},
 		"the image is not to be had": {func(r *round) { down(r, waitingContainer("ErrImagePull", "rpc error 17")) },
 			workload, isFalse, hookbayv1alpha1.ReasonImagePullFailed, "image i can't be pulled", isFalse},
+		"its volume's class is not there": {func(r *round) {
+			down(r, func(p *corev1.Pod) {
+				p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "pod has unbound immediate PersistentVolumeClaims. not found",
+				})
+			})
+			r.replicas[1].claim.Status.Phase = corev1.ClaimPending
+			r.replicas[1].claim.Spec.StorageClassName = new("fast")
+		}, workload, isFalse, hookbayv1alpha1.ReasonVolumePending, "claim orders-1 has no volume yet: check that StorageClass fast exists", isFalse},
 		"a volume does not come": {func(r *round) {
 			down(r, func(p *corev1.Pod) { p.Spec.NodeName = "" })
 			r.replicas[1].claim.Status.Phase = corev1.ClaimPending

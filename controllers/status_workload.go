@@ -53,7 +53,7 @@ func (r *round) workload(now time.Time) finding {
 		return good(hookbayv1alpha1.ReasonReceiversReady, "%s%s", count, r.draining(now))
 	case trouble != nil:
 		return bad(trouble.reason, "%s; %s%s", count, trouble.message, silences)
-	case r.anyGone(now):
+	case r.anyGone():
 		return bad(hookbayv1alpha1.ReasonNodeLost, "%s%s%s%s", count, silences, r.heldBack(), r.draining(now))
 	case current < wanted && len(r.deployments) > 0:
 		return bad(hookbayv1alpha1.ReasonRollingOut, "%s, %d up to date%s%s", count, current, silences, r.draining(now))
@@ -114,7 +114,7 @@ func (r *round) trouble(now time.Time) *problem {
 		}
 	}
 	for i := range r.pods {
-		if pod := &r.pods[i]; serving(pod) && !podReady(pod) && !r.ofGone(pod, now) {
+		if pod := &r.pods[i]; serving(pod) && !podReady(pod) && !r.ofGone(pod) {
 			if p := r.podTrouble(pod); p != nil {
 				return p
 			}
@@ -122,8 +122,28 @@ func (r *round) trouble(now time.Time) *problem {
 	}
 	for _, rep := range r.wantedReplicas() { // many classes wait for the pod, so a pod's trouble comes first
 		if rep.claim != nil && rep.claim.Status.Phase == corev1.ClaimPending && now.Sub(rep.claim.CreationTimestamp.Time) > usualWait {
-			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending,
-				"claim %s has no volume yet: check its StorageClass (kubectl describe pvc -n %s %s)", rep.claim.Name, rep.claim.Namespace, rep.claim.Name)
+			return wait(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonVolumePending, "%s", waitsForVolume(rep.claim))
+		}
+	}
+	return nil
+}
+
+// waitsForVolume says where to look for what keeps a claim from its volume: the reason is in events, which the manager may not read.
+func waitsForVolume(claim *corev1.PersistentVolumeClaim) string {
+	class := "the default StorageClass"
+	if name := claim.Spec.StorageClassName; name != nil && *name != "" {
+		class = "StorageClass " + *name
+	}
+	return fmt.Sprintf("claim %s has no volume yet: check that %s exists and works (kubectl get storageclass; kubectl describe pvc -n %s %s)",
+		claim.Name, class, claim.Namespace, claim.Name)
+}
+
+// claimOf is the claim of a pod's replica, nil if there is none.
+func (r *round) claimOf(pod *corev1.Pod) *corev1.PersistentVolumeClaim {
+	n, ok := replicaOf(pod)
+	for i := range r.replicas {
+		if ok && r.replicas[i].number == n {
+			return r.replicas[i].claim
 		}
 	}
 	return nil
@@ -152,7 +172,11 @@ var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageNam
 func (r *round) podTrouble(pod *corev1.Pod) *problem {
 	const condition = hookbayv1alpha1.ConditionWorkloadReady
 	if c := unscheduled(pod); c != nil && aboutVolumes(c.Message) {
-		return wait(condition, hookbayv1alpha1.ReasonVolumePending, "receiver %s has no volume yet: %s", pod.Name, cut(c.Message))
+		words := fmt.Sprintf("receiver %s has no volume yet: %s", pod.Name, cut(c.Message))
+		if claim := r.claimOf(pod); claim != nil && claim.Status.Phase == corev1.ClaimPending {
+			words += "; " + waitsForVolume(claim)
+		}
+		return wait(condition, hookbayv1alpha1.ReasonVolumePending, "%s", words)
 	} else if c != nil {
 		return wait(condition, hookbayv1alpha1.ReasonUnschedulable, "no node can take receiver %s: %s", pod.Name, cut(c.Message))
 	}
@@ -161,7 +185,7 @@ func (r *round) podTrouble(pod *corev1.Pod) *problem {
 			switch {
 			case slices.Contains(imageReasons, w.Reason):
 				return wait(condition, hookbayv1alpha1.ReasonImagePullFailed, "image %s can't be pulled (kubectl describe pod -n %s %s): check the "+
-					"manager's --receiver-image, and receiver.imagePullSecrets", c.Image, pod.Namespace, pod.Name)
+					"manager's --receiver-image, and receiver.imagePullSecrets", cut(r.imageFor(pod, c.Name)), pod.Namespace, pod.Name)
 			case w.Reason == "CrashLoopBackOff":
 				return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s ends again and again: see kubectl logs -n %s %s --previous",
 					pod.Name, pod.Namespace, pod.Name)
@@ -174,6 +198,19 @@ func (r *round) podTrouble(pod *corev1.Pod) *problem {
 		return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s is not ready: %s", pod.Name, cut(a.NotReady))
 	}
 	return nil
+}
+
+// imageFor is the image that a container of a pod was made with, as its Deployment has it: a pod's own can be changed by many. Of a container that
+// something else added it is not known.
+func (r *round) imageFor(pod *corev1.Pod, container string) string {
+	if d := r.deploymentOf(pod); d != nil {
+		for _, c := range d.Spec.Template.Spec.Containers {
+			if c.Name == container {
+				return c.Image
+			}
+		}
+	}
+	return "of container " + container
 }
 
 // serving says whether a pod takes callbacks, as far as its template says.

@@ -196,6 +196,9 @@ func TestStory_ingressOffAndHTTPRouteOn(t *testing.T) {
 			ClassName: new("nginx"), TLSSecretName: "orders-tls", Annotations: map[string]string{"cert-manager.io/cluster-issuer": "letsencrypt"},
 		}}
 	}))
+	s.condition("orders", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonTLSSecretMissing,
+		"exposure.ingress.tlsSecretName: Secret "+s.namespace+"/orders-tls does not exist: create it")
+	s.secret("orders-tls", "tls.crt", "as cert-manager does, once there is the Ingress")
 	s.condition("orders", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonIngressNotAdmitted,
 		"no Ingress controller has published an address for Ingress "+s.namespace+"/orders-receiver (class nginx)")
 	s.admit("orders-receiver")
@@ -213,7 +216,7 @@ func TestStory_ingressOffAndHTTPRouteOn(t *testing.T) {
 	s.absent(&networkingv1.Ingress{}, "orders-receiver")
 	s.judgeRoute("orders-receiver", metav1.ConditionFalse, "NotAllowedByListeners", "no listener allows routes from this namespace")
 	s.condition("orders", hookbayv1alpha1.ConditionExposed, metav1.ConditionFalse, hookbayv1alpha1.ReasonRouteNotAccepted,
-		"Accepted is False (NotAllowedByListeners): no listener allows routes from this namespace")
+		"Accepted is False (NotAllowedByListeners): no listener allows routes from this namespace: let allowedRoutes.namespaces of a listener of the Gateway admit namespace "+s.namespace)
 	s.judgeRoute("orders-receiver", metav1.ConditionTrue, "Accepted", "")
 	s.ready("orders")
 

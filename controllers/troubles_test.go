@@ -24,6 +24,7 @@ import (
 func TestStory_aRoundWithNothingToDoWritesNothing(t *testing.T) {
 	s := newStory(t)
 	s.secret("lazada-app", "app-secret", "s3cret")
+	s.secret("tls", "tls.crt", "a certificate")
 	for _, e := range []*hookbayv1alpha1.WebhookEndpoint{
 		endpoint("orders", func(e *hookbayv1alpha1.WebhookEndpoint) {
 			e.Spec.Exposure = hookbayv1alpha1.Exposure{

@@ -115,6 +115,9 @@ func secretNames(e *hookbayv1alpha1.WebhookEndpoint) []string {
 	for _, ref := range manifests.SecretRefs(e) {
 		names = append(names, ref.Name)
 	}
+	if ingress := e.Spec.Exposure.Ingress; ingress != nil && ingress.TLSSecretName != "" {
+		names = append(names, ingress.TLSSecretName)
+	}
 	return names
 }
 

@@ -24,7 +24,7 @@ const DefaultDiskSize = "10Gi"
 // Buffer says how events are kept. A callback is answered only when its events are safe in the buffer: a crash or power failure at
 // any instant loses no event that the platform was told is stored.
 //
-// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.storageClassName) || (has(self.disk) && has(self.disk.storageClassName) && self.disk.storageClassName == oldSelf.disk.storageClassName)`,message="buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.disk) || !has(oldSelf.disk.storageClassName) || (has(self.disk) && has(self.disk.storageClassName) && self.disk.storageClassName == oldSelf.disk.storageClassName)`,message="buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back, or make another WebhookEndpoint; if it was a mistake, delete this one and its claims (NAME-0, NAME-1, ...), which are kept, and make it anew"
 // +kubebuilder:validation:XValidation:rule=`!has(self.disk) || !has(self.type) || self.type == 'Disk'`,message="disk is set, but type is not Disk: write type: Disk, or remove disk"
 type Buffer struct {
 	// type is Disk or None. Default: Disk, unless the cluster's administrator chose another one with --default-buffer. It can't be

@@ -81,6 +81,8 @@ const (
 	ReasonAddressTaken = "AddressTaken"
 	// ReasonIngressNotAdmitted: no Ingress controller has published an address for the Ingress.
 	ReasonIngressNotAdmitted = "IngressNotAdmitted"
+	// ReasonTLSSecretMissing: the Secret with the certificate for the Ingress does not exist.
+	ReasonTLSSecretMissing = "TLSSecretMissing"
 	// ReasonRoutePending: a Gateway has not looked at the HTTPRoute yet.
 	ReasonRoutePending = "RoutePending"
 	// ReasonRouteNotAccepted: a Gateway has not accepted the HTTPRoute; the message says what it says.

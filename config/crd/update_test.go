@@ -12,7 +12,7 @@ import (
 // TestUpdates changes endpoints that exist: what would leave stored events behind is refused.
 func TestUpdates(t *testing.T) {
 	const typeKept = `spec.buffer.type: Invalid value: buffer.type can't be changed, because stored events would be left behind: write the type that status.bufferType shows, and make another WebhookEndpoint with the new one`
-	const classKept = `spec.buffer: Invalid value: buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back`
+	const classKept = `spec.buffer: Invalid value: buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back, or make another WebhookEndpoint; if it was a mistake, delete this one and its claims (NAME-0, NAME-1, ...), which are kept, and make it anew`
 	const sizeKept = `spec.buffer.disk.size: Invalid value: buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write at least the size that status.diskSize shows`
 	type status = hookbayv1alpha1.WebhookEndpointStatus
 	none, disk := status{}, status{BufferType: hookbayv1alpha1.BufferDisk}
