@@ -226,7 +226,7 @@ func (k *cluster) start(ctx context.Context, d *appsv1.Deployment) error {
 	k.nextIP++
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Namespace: d.Namespace, Name: fmt.Sprintf("%s-%d", d.Name, k.nextIP), Labels: d.Spec.Template.Labels,
-		Annotations: maps.Clone(d.Spec.Template.Annotations),
+		Annotations: maps.Clone(d.Spec.Template.Annotations), OwnerReferences: ofReplicaSet(d.Name),
 	}, Spec: *d.Spec.Template.Spec.DeepCopy()}
 	p.Annotations["test/owner"] = d.Name
 	p.Spec.NodeName = "node1"
@@ -234,6 +234,11 @@ func (k *cluster) start(ctx context.Context, d *appsv1.Deployment) error {
 		p.Spec.NodeName = "" // see schedule
 	}
 	return k.client.Create(ctx, p)
+}
+
+// ofReplicaSet is what is on the pods of a Deployment.
+func ofReplicaSet(deployment string) []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: deployment + "-7c9d8b6f5", UID: "a-replica-set", Controller: new(true)}}
 }
 
 func (k *cluster) stop(ctx context.Context, p *corev1.Pod) error {

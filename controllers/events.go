@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/oneline"
 )
 
 // EventPublisher tells of changes as Kubernetes Events, which kubectl describe shows below the conditions.
@@ -26,11 +26,7 @@ const maxNote = 1024
 // Publish tells what changed from before to after. It never fails: events are for people, and the conditions say the same.
 func (p *EventPublisher) Publish(before, after *hookbayv1alpha1.WebhookEndpoint) {
 	for _, e := range transitions(before.Status.Conditions, after.Status.Conditions) {
-		note := e.note
-		if len(note) > maxNote {
-			note = strings.ToValidUTF8(note[:maxNote], "")
-		}
-		p.recorder.Eventf(after, nil, e.kind, e.reason, e.action, "%s", note)
+		p.recorder.Eventf(after, nil, e.kind, e.reason, e.action, "%s", oneline.Of(e.note, maxNote))
 	}
 }
 

@@ -185,10 +185,10 @@ func (f *fakeRecorder) Eventf(_, _ runtime.Object, kind, reason, action, format 
 func TestEventPublisher(t *testing.T) {
 	before, after := &hookbayv1alpha1.WebhookEndpoint{}, &hookbayv1alpha1.WebhookEndpoint{}
 	after.Status.Conditions = said(t, "CredentialsReady=False SecretMissing")
-	after.Status.Conditions[0].Message = "100% ä" + strings.Repeat("ä", maxNote)
+	after.Status.Conditions[0].Message = "100% ä\x1b[31m\n" + strings.Repeat("ä", maxNote)
 	recorder := &fakeRecorder{}
 	NewEventPublisher(recorder).Publish(before, after)
-	want := []recorded{{"Warning", "SecretMissing", "CheckCredentials", "%s", "100% ä" + strings.Repeat("ä", (maxNote-7)/2)}}
+	want := []recorded{{"Warning", "SecretMissing", "CheckCredentials", "%s", "100% ä [31m " + strings.Repeat("ä", (maxNote-12-3)/2) + "…"}}
 	if diff := cmp.Diff(want, recorder.all, cmp.AllowUnexported(recorded{})); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}

@@ -46,7 +46,8 @@ func TestStory_aNodeIsLostAndComesBack(t *testing.T) {
 	s.cluster.let(func(k *cluster) { k.away["orders-1"] = true })
 	lost("1 of 2 receivers are ready; orders-1 on node node1 has not been heard of since ")
 	since := s.endpoint("orders").Status.Receivers[1].SilentSince
-	lost("Z; when it last was, it had 5 events to deliver: it goes on when the node is back; if that is gone for good, delete it (kubectl delete node node1)")
+	lost("Z; when it last was, it had 5 events to deliver: it goes on when the node is back; if kubectl get node node1 says NotReady and it is gone for good, " +
+		"delete it (kubectl delete node node1)")
 
 	// Five minutes later its pod is to end, and another takes its place, for which there is no node.
 	s.deletePods("orders-1")

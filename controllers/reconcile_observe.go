@@ -40,19 +40,48 @@ func (r *Reconciler) observe(ctx context.Context, round *round) error {
 			round.deployments = append(round.deployments, deployments.Items[i])
 		}
 	}
-	for i := range pods.Items {
-		switch p := &pods.Items[i]; {
-		case finished(p):
-		case p.DeletionTimestamp.IsZero():
-			round.pods = append(round.pods, *p)
-		default:
-			round.leaving = append(round.leaving, *p)
+	round.sortOut(pods.Items)
+	return r.decideBuffer(round)
+}
+
+// sortOut takes the pods with the labels of receivers for what they are.
+func (r *round) sortOut(pods []corev1.Pod) {
+	for i := range pods {
+		p := &pods[i]
+		_, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]
+		ours, leaves := r.deploymentOf(p) != nil, !p.DeletionTimestamp.IsZero()
+		switch {
+		case finished(p), mirror: // a mirror pod shows what a node runs by itself; nothing of ours is that
+		case ours && leaves:
+			r.leaving = append(r.leaving, *p)
+		case ours:
+			r.pods = append(r.pods, *p)
+		case !leaves:
+			r.strangers = append(r.strangers, *p)
 		}
 	}
-	for _, found := range [][]corev1.Pod{round.pods, round.leaving} {
+	for _, found := range [][]corev1.Pod{r.pods, r.leaving, r.strangers} {
 		slices.SortFunc(found, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	}
-	return r.decideBuffer(round)
+}
+
+// deploymentOf is the Deployment of ours that a pod is of, nil if there is none: labels can be on anybody's pod. A Deployment names its
+// ReplicaSets after itself; more can't be seen, as the manager may not read them. A pod that names one that is not there is soon deleted, and
+// of those that name a real one it keeps as many as it should have.
+func (r *round) deploymentOf(p *corev1.Pod) *appsv1.Deployment {
+	owner := metav1.GetControllerOfNoCopy(p)
+	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || owner.Kind != "ReplicaSet" {
+		return nil
+	}
+	said, says := replicaOf(p)
+	for i := range r.deployments {
+		d := &r.deployments[i]
+		n, numbered := replicaNumber(r.endpoint, d.Name)
+		if strings.HasPrefix(owner.Name, d.Name+"-") && says == numbered && (!numbered || said == n) {
+			return d
+		}
+	}
+	return nil
 }
 
 // finished says that a pod is left over, as after an eviction: its Deployment has made another.

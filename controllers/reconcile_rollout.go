@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -62,7 +63,7 @@ func (r *Reconciler) decide(ctx context.Context, round *round) {
 		s.exists = true
 		s.current = rep.deployment.Annotations[manifests.AnnotationTemplate] == template
 		s.ready = deploymentReady(rep.deployment)
-		s.lost = !s.ready && round.lost(rep, r.now())
+		s.lost = !s.ready && round.cutOffPod(rep) != nil
 		s.serving = rep.deployment.Spec.Template.Labels[manifests.LabelTraffic] == manifests.TrafficServe
 		if rep.held = -1; i >= wanted && !s.serving {
 			s.empty, rep.held = r.empty(ctx, round, rep)
@@ -98,14 +99,23 @@ func (r *Reconciler) empty(ctx context.Context, round *round, rep *replica) (boo
 	if len(pods) == 0 || !deploymentReady(rep.deployment) {
 		return false, -1
 	}
-	answers := r.Receivers.AskAll(ctx, podsToAsk(pods), client.ObjectKeyFromObject(round.endpoint).String())
-	var held int64
-	for _, pod := range pods { // whoever says to be of this replica has a say
+	// Whoever says to be of this replica can keep it from going; only its own pod can let it, and tells what it holds.
+	all := append(slices.Clone(pods), ofReplica(round.strangers, rep)...)
+	answers := r.Receivers.AskAll(ctx, podsToAsk(all), client.ObjectKeyFromObject(round.endpoint).String())
+	var held, others int64
+	for i, pod := range all {
 		answer, asked := answers[pod.Name]
-		if !asked || answer.Err != nil || serving(pod) {
+		switch {
+		case !asked || answer.Err != nil || serving(pod):
 			return false, -1
+		case i < len(pods):
+			held += answer.Held
+		default:
+			others += answer.Held
 		}
-		held += answer.Held
+	}
+	if held == 0 && others > 0 {
+		return false, -1
 	}
 	return held == 0, held
 }
@@ -135,7 +145,7 @@ func (r *Reconciler) carryOut(ctx context.Context, round *round, rep *replica) e
 	return nil
 }
 
-// podsOf returns the pods that say to be of a replica, without those that leave.
+// podsOf returns the pods of a replica, without those that leave.
 func (r *round) podsOf(rep *replica) []*corev1.Pod { return ofReplica(r.pods, rep) }
 
 func ofReplica(pods []corev1.Pod, rep *replica) []*corev1.Pod {

@@ -40,15 +40,27 @@ func TestEmpty(t *testing.T) {
 	}
 	tests := map[string]struct {
 		pods     []corev1.Pod
+		beside   []corev1.Pod // which nothing of ours owns
 		said     answers
 		change   func(*replica)
 		want     bool
 		wantHeld int64
 	}{
-		"it says that it holds nothing":                {pods: []corev1.Pod{pod("a")}, said: answers{"a": holds(0)}, want: true},
-		"it holds events":                              {pods: []corev1.Pod{pod("a")}, said: answers{"a": holds(3)}, wantHeld: 3},
-		"another pod says to be it, and holds nothing": {pods: []corev1.Pod{pod("a"), pod("b")}, said: answers{"a": holds(0), "b": holds(3)}, wantHeld: 3},
-		"one does not answer":                          {pods: []corev1.Pod{pod("a")}, said: answers{"a": {Err: errors.New("no")}}, wantHeld: -1},
+		"it says that it holds nothing":                  {pods: []corev1.Pod{pod("a")}, said: answers{"a": holds(0)}, want: true},
+		"it holds events":                                {pods: []corev1.Pod{pod("a")}, said: answers{"a": holds(3)}, wantHeld: 3},
+		"it holds nothing, and another pod of it events": {pods: []corev1.Pod{pod("a"), pod("b")}, said: answers{"a": holds(0), "b": holds(3)}, wantHeld: 3},
+		"another pod says to be it, and holds events":    {pods: []corev1.Pod{pod("a")}, beside: []corev1.Pod{pod("b")}, said: answers{"a": holds(0), "b": holds(3)}, wantHeld: -1},
+		"another pod says to be it, which has no say in how many": {
+			pods: []corev1.Pod{pod("a")}, beside: []corev1.Pod{pod("b")}, said: answers{"a": holds(2), "b": holds(3)}, wantHeld: 2,
+		},
+		"another pod says to be it, and does not answer": {
+			pods: []corev1.Pod{pod("a")}, beside: []corev1.Pod{pod("b")}, said: answers{"a": holds(0), "b": {Err: errors.New("no")}}, wantHeld: -1,
+		},
+		"another pod says to be it, and holds nothing": {
+			pods: []corev1.Pod{pod("a")}, beside: []corev1.Pod{pod("b")}, said: answers{"a": holds(0), "b": holds(0)}, want: true,
+		},
+		"only another pod says to be it": {beside: []corev1.Pod{pod("b")}, said: answers{"b": holds(0)}, wantHeld: -1},
+		"one does not answer":            {pods: []corev1.Pod{pod("a")}, said: answers{"a": {Err: errors.New("no")}}, wantHeld: -1},
 		"one has no address": {
 			pods: []corev1.Pod{pod("a"), pod("b", func(p *corev1.Pod) { p.Status.PodIP = "" })}, said: answers{"a": holds(0)}, wantHeld: -1,
 		},
@@ -81,7 +93,7 @@ func TestEmpty(t *testing.T) {
 				tt.change(rep)
 			}
 			r := &Reconciler{Live: api.Client, Receivers: tt.said}
-			got, held := r.empty(t.Context(), &round{endpoint: e, stored: e, pods: tt.pods}, rep)
+			got, held := r.empty(t.Context(), &round{endpoint: e, stored: e, pods: tt.pods, strangers: tt.beside}, rep)
 			if got != tt.want || held != tt.wantHeld {
 				t.Errorf("empty = %v, %d, want %v, %d", got, held, tt.want, tt.wantHeld)
 			}

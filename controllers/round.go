@@ -30,8 +30,9 @@ type round struct {
 	digest string
 
 	deployments []appsv1.Deployment
-	pods        []corev1.Pod
-	leaving     []corev1.Pod // were told to end, and are there until their nodes say that they have
+	pods        []corev1.Pod // of these Deployments
+	leaving     []corev1.Pod // of these Deployments as well, were told to end, and are there until their nodes say that they have
+	strangers   []corev1.Pod // only say to be receivers: anybody can make them, so they are neither asked nor believed. See empty
 	claims      []corev1.PersistentVolumeClaim
 	// replicas are those with volumes, by their number; wanted ones first, then those that are too many. None for a stateless endpoint.
 	replicas []replica

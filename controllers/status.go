@@ -14,6 +14,7 @@ import (
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/manifests"
+	"github.com/hookbay/hookbay/controllers/oneline"
 )
 
 // finding is one condition before it is stamped.
@@ -85,7 +86,7 @@ func (r *round) status(now time.Time) hookbayv1alpha1.WebhookEndpointStatus {
 }
 
 func (r *round) set(s *hookbayv1alpha1.WebhookEndpointStatus, kind string, f finding, now time.Time) {
-	meta.SetStatusCondition(&s.Conditions, metav1.Condition{
+	setCondition(&s.Conditions, metav1.Condition{
 		Type: kind, Status: f.status, Reason: f.reason, Message: f.message,
 		ObservedGeneration: r.stored.Generation, LastTransitionTime: metav1.NewTime(now),
 	})
@@ -109,26 +110,28 @@ func markFailed(e *hookbayv1alpha1.WebhookEndpoint, failed error, now time.Time)
 	if e.Status.ObservedGeneration == e.Generation {
 		return
 	}
-	meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{
+	setCondition(&e.Status.Conditions, metav1.Condition{
 		Type: hookbayv1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: hookbayv1alpha1.ReasonReconcileFailed,
 		Message:            "the API server could not be read or written, it is tried again: " + cut(failed.Error()),
 		ObservedGeneration: e.Generation, LastTransitionTime: metav1.NewTime(now),
 	})
 }
 
-// maxText bounds texts of others in conditions, in bytes.
-const maxText = 500
+// The bounds of texts in conditions, in bytes. The definition refuses a status with a message of more than 32768.
+const (
+	// maxMessage is that of a whole message. Ours are written to be shorter, unless many names are as long as can be.
+	maxMessage = 4 << 10
+	// maxText is that of a text of somebody else in one.
+	maxText = 500
+)
 
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	for maxed := maxText; maxed > 0; maxed-- {
-		if s[maxed]&0xC0 != 0x80 { // not inside of a character
-			return s[:maxed] + "…"
-		}
-	}
-	return ""
+func cut(s string) string { return oneline.Of(s, maxText) }
+
+// setCondition is the one way for a message into status. It holds names and texts that others have chosen: people read it on terminals,
+// and what is refused for its length would be refused for ever.
+func setCondition(conditions *[]metav1.Condition, c metav1.Condition) {
+	c.Message = oneline.Of(c.Message, maxMessage)
+	meta.SetStatusCondition(conditions, c)
 }
 
 func (r *round) credentials() finding {

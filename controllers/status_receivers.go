@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/receivers"
@@ -14,9 +13,6 @@ import (
 
 // maxReceivers is the bound that the definition sets. spec asks for no more.
 const maxReceivers = 32
-
-// annotationSelectedNode is on a claim whose volume was made for the node that its first pod was to run on.
-const annotationSelectedNode = "volume.kubernetes.io/selected-node"
 
 // receivers tells what is known of each replica with a volume, in the order of their numbers.
 func (r *round) receivers(now time.Time) []hookbayv1alpha1.ReceiverStatus {
@@ -60,7 +56,7 @@ func (r *round) knownOf(rep *replica, now time.Time) hookbayv1alpha1.ReceiverSta
 	return hookbayv1alpha1.ReceiverStatus{}
 }
 
-// heard is what a replica says, if it does; of several pods that say to be of it, the one with the most events.
+// heard is what a replica says, if it does; of several pods, the one with the most events.
 func (r *round) heard(rep *replica) (told receivers.Answer, heard bool) {
 	for _, pod := range r.podsOf(rep) {
 		if a, asked := r.asked[pod.Name]; asked && a.Err == nil && (!heard || a.Backlog > told.Backlog) {
@@ -70,23 +66,27 @@ func (r *round) heard(rep *replica) (told receivers.Answer, heard bool) {
 	return told, heard
 }
 
-// nodeOf is where a replica runs, as far as the API server knows, or ran last. A pod that waits for its volume on another node has not moved
+// nodeOf is where a replica runs, as far as kubelets have told, or ran last. A pod that waits for its volume on another node has not moved
 // there yet.
 func (r *round) nodeOf(rep *replica, last string) string {
 	assigned := ""
 	for _, pods := range [][]*corev1.Pod{r.podsOf(rep), ofReplica(r.leaving, rep)} {
 		for _, p := range pods {
-			if p.Spec.NodeName != "" && p.Status.Phase == corev1.PodRunning {
+			switch {
+			case !reported(p):
+			case p.Status.Phase == corev1.PodRunning:
 				return p.Spec.NodeName
+			default:
+				assigned = cmp.Or(assigned, p.Spec.NodeName)
 			}
-			assigned = cmp.Or(assigned, p.Spec.NodeName)
 		}
 	}
-	madeFor := rep.claim.Annotations[annotationSelectedNode]
-	if len(validation.IsDNS1123Subdomain(madeFor)) > 0 { // anybody may write an annotation
-		madeFor = ""
-	}
-	return cmp.Or(last, assigned, madeFor)
+	return cmp.Or(last, assigned)
+}
+
+// reported says whether a kubelet has told of a pod: anybody can make one that names a node, but not write its status.
+func reported(p *corev1.Pod) bool {
+	return p.Spec.NodeName != "" && (p.Status.StartTime != nil || len(p.Status.ContainerStatuses) > 0)
 }
 
 // backlogOfSilent counts the events that wait on receivers which can't be asked.

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -71,11 +70,6 @@ func TestStatus_receivers(t *testing.T) {
 		"its claim is another since": {func(r *round) {
 			remember(r, 1, 7, ago(time.Hour))
 			r.replicas[1].claim.CreationTimestamp = metav1.NewTime(ago(time.Minute))
-			r.replicas[1].claim.Annotations = map[string]string{"volume.kubernetes.io/selected-node": "node3"}
-			r.pods = r.pods[:1]
-		}, &hookbayv1alpha1.ReceiverStatus{Node: "node3", Ready: true, SilentSince: since(noon)}},
-		"its claim has an annotation that is no name": {func(r *round) {
-			r.replicas[1].claim.Annotations = map[string]string{"volume.kubernetes.io/selected-node": strings.Repeat("x", 1<<10)}
 			r.pods = r.pods[:1]
 		}, &hookbayv1alpha1.ReceiverStatus{Ready: true, SilentSince: since(noon)}},
 		"its claim is deleted": {func(r *round) {
@@ -99,11 +93,15 @@ func TestStatus_receivers(t *testing.T) {
 			down(r, func(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "node3", corev1.PodPending })
 			mute(r, 1)
 		}, &hookbayv1alpha1.ReceiverStatus{Node: "node3", SilentSince: since(noon)}},
+		"its first pod names a node that has not told of it": {func(r *round) {
+			down(r, func(p *corev1.Pod) { p.Spec.NodeName, p.Status = "node3", corev1.PodStatus{Phase: corev1.PodPending} })
+			mute(r, 1)
+		}, &hookbayv1alpha1.ReceiverStatus{SilentSince: since(noon)}},
 		"its old pod has not ended": {func(r *round) {
 			r.leaving, r.pods = r.pods[1:], r.pods[:1]
 			r.leaving[0].Spec.NodeName = "node2"
 		}, &hookbayv1alpha1.ReceiverStatus{Node: "node2", Ready: true, SilentSince: since(noon)}},
-		"another pod says to be of it": {func(r *round) {
+		"there is another pod of it": {func(r *round) {
 			r.pods = append(r.pods, *r.pods[1].DeepCopy())
 			r.pods[2].Name = "another"
 			r.asked["another"] = receivers.Answer{Report: receivers.Report{Backlog: 3}}

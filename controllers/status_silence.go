@@ -22,32 +22,35 @@ import (
 const (
 	// usualSilence is longer than a receiver takes to restart.
 	usualSilence = time.Minute
-	// usualEnd is how long a pod may take to be gone after the time that it was given to end.
-	usualEnd = time.Minute
+	// maxSilences bounds how many silent receivers a condition tells of: status.receivers tells of all.
+	maxSilences = 3
 )
 
-// lost says whether the node of a replica's pod is not heard of. Only what is surely no fault of the pod itself counts: others are updated
-// without waiting for a replica that is lost.
-func (r *round) lost(rep *replica, now time.Time) bool {
+// cutOffPod is the pod of a replica whose node is not heard of, nil if there is none. Only what is surely no fault of the pod itself counts, and
+// what nobody else can make look so: others are updated without waiting for a replica that is lost, and people are told to give its node up.
+func (r *round) cutOffPod(rep *replica) *corev1.Pod {
 	for _, p := range r.podsOf(rep) {
 		if cutOff(p) {
-			return true
+			return p
 		}
 		if p.Status.Phase == corev1.PodRunning { // it has taken over elsewhere
-			return false
+			return nil
 		}
 	}
 	for _, p := range ofReplica(r.leaving, rep) {
-		if p.Spec.NodeName != "" && (cutOff(p) || now.Sub(p.DeletionTimestamp.Time) > usualEnd) {
-			return true
+		if cutOff(p) { // that it is to end, and was evicted, leaves that as it is, too
+			return p
 		}
 	}
-	return false
+	return nil
 }
 
-// cutOff says whether a pod was declared not ready by the node controller. That leaves all else as it was, the containers ready; a kubelet would
-// not, and would give a reason.
+// cutOff says whether a pod, of which a kubelet has told, was declared not ready by the node controller. That leaves all else as it was, the
+// containers ready; a kubelet would not, and would give a reason.
 func cutOff(p *corev1.Pod) bool {
+	if !reported(p) {
+		return false
+	}
 	for i := range p.Status.ContainerStatuses {
 		if !p.Status.ContainerStatuses[i].Ready {
 			return false
@@ -61,21 +64,23 @@ func cutOff(p *corev1.Pod) bool {
 	return false
 }
 
-// gone says whether a replica is neither ready nor heard of because its node isn't heard of.
-func (r *round) gone(rep *replica, now time.Time) bool {
+// lostOn is the node that isn't heard of, and because of which a replica is neither ready nor heard of; "" if there is none.
+func (r *round) lostOn(rep *replica) string {
 	_, heard := r.heard(rep)
-	return rep.deployment != nil && !deploymentReady(rep.deployment) && !heard && r.lost(rep, now)
+	if p := r.cutOffPod(rep); p != nil && !heard && rep.deployment != nil && !deploymentReady(rep.deployment) {
+		return p.Spec.NodeName
+	}
+	return ""
 }
 
-// anyGone says so of any wanted replica, ofGone of the one that a pod is of: what keeps a replacement from starting is not the trouble to mend.
-func (r *round) anyGone(now time.Time) bool {
-	wanted := r.wantedReplicas()
-	return slices.ContainsFunc(wanted, func(rep replica) bool { return r.gone(&rep, now) })
+// anyGone says whether there is one for any wanted replica, ofGone for the one that a pod is of: what keeps a replacement from starting is not the trouble to mend.
+func (r *round) anyGone() bool {
+	return slices.ContainsFunc(r.wantedReplicas(), func(rep replica) bool { return r.lostOn(&rep) != "" })
 }
 
-func (r *round) ofGone(pod *corev1.Pod, now time.Time) bool {
+func (r *round) ofGone(pod *corev1.Pod) bool {
 	n, ok := replicaOf(pod)
-	return ok && slices.ContainsFunc(r.replicas, func(rep replica) bool { return rep.number == n && r.gone(&rep, now) })
+	return ok && slices.ContainsFunc(r.replicas, func(rep replica) bool { return rep.number == n && r.lostOn(&rep) != "" })
 }
 
 // stranded says whether a replica's pod finds no node because of those that its volume can be attached to.
@@ -103,10 +108,23 @@ func unscheduled(p *corev1.Pod) *corev1.PodCondition {
 // can be done about it. Each begins with a semicolon.
 func (r *round) silences(replicas []replica, now time.Time) string {
 	var words strings.Builder
+	told, more := 0, 0
 	for i := range replicas {
-		if rep := &replicas[i]; rep.claim != nil {
-			words.WriteString(r.silence(rep, now))
+		rep := &replicas[i]
+		if rep.claim == nil {
+			continue
 		}
+		switch silence := r.silence(rep, now); {
+		case silence == "":
+		case told < maxSilences:
+			told++
+			words.WriteString(silence)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(&words, "; %d more %s not been heard of: see status.receivers", more, verb(more, "has", "have"))
 	}
 	return words.String()
 }
@@ -116,9 +134,11 @@ func (r *round) silence(rep *replica, now time.Time) string {
 	if s.Ready || s.SilentSince == nil {
 		return ""
 	}
-	switch {
-	case r.gone(rep, now):
+	if lost := r.lostOn(rep); lost != "" {
+		s.Node = lost
 		return facts(&s) + r.wayBack(&s)
+	}
+	switch {
 	case s.Backlog == nil: // it has never been up
 		return ""
 	case r.stranded(rep):
@@ -154,17 +174,15 @@ func facts(s *hookbayv1alpha1.ReceiverStatus) string {
 
 // wayBack says how a receiver on a lost node, and its events, can be had again.
 func (r *round) wayBack(s *hookbayv1alpha1.ReceiverStatus) string {
-	if s.Node == "" {
-		return ""
-	}
-	return fmt.Sprintf(": it goes on when the node is back; if that is gone for good, delete it (kubectl delete node %s), and the receiver starts on "+
-		"another that its volume can be attached to; if there is none, give up what is on the volume as well (kubectl delete pvc -n %s %s)", s.Node, r.endpoint.Namespace, s.Name)
+	return fmt.Sprintf(": it goes on when the node is back; if kubectl get node %s says NotReady and it is gone for good, delete it (kubectl delete node %s), "+
+		"and the receiver starts on another that its volume can be attached to; if there is none, give up what is on the volume as well "+
+		"(kubectl delete pvc -n %s %s)", s.Node, s.Node, r.endpoint.Namespace, s.Name)
 }
 
 // whatForPod says where to see what the pod of a silent receiver waits for: the kubelet tells that by events, which the manager may not read.
 func (r *round) whatForPod(rep *replica) string {
 	for _, p := range r.podsOf(rep) {
-		if p.Spec.NodeName != "" && p.Status.Phase == corev1.PodPending {
+		if reported(p) && p.Status.Phase == corev1.PodPending {
 			return fmt.Sprintf(": it goes on when its pod runs on node %s; what that waits for: kubectl describe pod -n %s %s",
 				p.Spec.NodeName, p.Namespace, p.Name)
 		}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ func cutOffNode(r *round) {
 func evict(r *round, replacement func(*corev1.Pod)) {
 	old := *r.pods[1].DeepCopy()
 	old.DeletionTimestamp = new(metav1.NewTime(noon.Add(45 * time.Second)))
+	old.Status.Conditions = append(old.Status.Conditions, corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager", Message: "Taint manager: deleting due to NoExecute taint",
+	})
 	r.leaving = append(r.leaving, old)
 	p := &r.pods[1]
 	delete(r.asked, p.Name)
@@ -50,8 +54,8 @@ func creating(p *corev1.Pod) {
 
 const (
 	noVolumeThere = "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity."
-	whenBack      = ": it goes on when the node is back; if that is gone for good, delete it (kubectl delete node node1), and the receiver starts on " +
-		"another that its volume can be attached to; if there is none, give up what is on the volume as well (kubectl delete pvc -n shop orders-1)"
+	whenBack      = ": it goes on when the node is back; if kubectl get node node1 says NotReady and it is gone for good, delete it (kubectl delete node node1), " +
+		"and the receiver starts on another that its volume can be attached to; if there is none, give up what is on the volume as well (kubectl delete pvc -n shop orders-1)"
 	silentWords = "; orders-1 on node node1 has not been heard of since 2026-03-01T11:50:00Z; when it last was, it had 1234 events to deliver and 1 dead letter"
 )
 
@@ -92,14 +96,23 @@ func TestStatus_silence(t *testing.T) {
 			func(r *round) { silent(r); cutOffNode(r); evict(r, creating); r.pods = r.pods[:1] },
 			hookbayv1alpha1.ReasonNodeLost, "1 of 2 receivers are ready" + silentWords + whenBack,
 		},
-		"its pod was not ready when the node was lost, and should have ended long ago": {
+		"its pod should have ended long ago, which can have many reasons": {
 			func(r *round) {
 				silent(r)
 				down(r, func(*corev1.Pod) {})
 				evict(r, creating)
 				r.leaving[0].DeletionTimestamp = new(metav1.NewTime(noon.Add(-2 * time.Minute)))
 			},
-			hookbayv1alpha1.ReasonNodeLost, "1 of 2 receivers are ready" + silentWords + whenBack,
+			hookbayv1alpha1.ReasonReceiversStarting, "1 of 2 receivers are ready" + silentWords +
+				": it goes on when its pod runs on node node3; what that waits for: kubectl describe pod -n shop orders-1-new",
+		},
+		"its last node was another than the one that is lost": {
+			func(r *round) {
+				silent(r)
+				cutOffNode(r)
+				r.pods[1].Spec.NodeName, r.pods[1].Status.Phase = "node4", corev1.PodPending
+			},
+			hookbayv1alpha1.ReasonNodeLost, "1 of 2 receivers are ready" + strings.ReplaceAll(silentWords+whenBack, "node1", "node4"),
 		},
 		"its pod is to end, and the one in its place crashes": {
 			func(r *round) {
@@ -212,6 +225,92 @@ func TestStatus_silence(t *testing.T) {
 	}
 }
 
+// Whoever may make pods can name any node in them. None of these may have people told to delete it.
+func TestStatus_pretendedReceiversOnHealthyNodes(t *testing.T) {
+	tests := map[string]func(*corev1.Pod){
+		"a mirror pod that never ends": func(p *corev1.Pod) {
+			p.Annotations[corev1.MirrorPodAnnotationKey] = "x"
+			p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+		},
+		"a mirror pod with a status":  func(p *corev1.Pod) { p.Annotations[corev1.MirrorPodAnnotationKey] = "x" },
+		"a pod that nothing owns":     func(p *corev1.Pod) { p.OwnerReferences = nil },
+		"a pod of another Deployment": func(p *corev1.Pod) { p.OwnerReferences = ofReplicaSet("chat") },
+		"a pod that no kubelet has told of": func(p *corev1.Pod) {
+			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}}
+		},
+		"a pod that its kubelet has ended": func(p *corev1.Pod) { p.Status.ContainerStatuses[0].Ready = false },
+	}
+	for name, pretend := range tests {
+		for _, leaves := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, told to end: %v", name, leaves), func(t *testing.T) {
+				r := settled()
+				remember(r, 1, 1234, noon.Add(-10*time.Minute))
+				down(r, waitingContainer("ContainerCreating", ""))
+				mute(r, 1)
+				p := *r.pods[1].DeepCopy()
+				p.Name, p.Spec.NodeName, p.Annotations = "a-pretended-one", "healthy", map[string]string{}
+				p.Status.Conditions[0].Reason = "" // as on a node that is lost, where it is not taken away below
+				p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "receiver", Ready: true}}
+				r.pods[1].Status.Phase, p.Status.Phase = corev1.PodPending, corev1.PodPending
+				if leaves {
+					p.DeletionTimestamp = new(metav1.NewTime(noon.Add(-time.Hour)))
+				}
+				pretend(&p)
+				r.sortOut([]corev1.Pod{p})
+				s := r.status(noon)
+				for _, c := range s.Conditions {
+					if c.Reason == hookbayv1alpha1.ReasonNodeLost || strings.Contains(c.Message, "delete node") {
+						t.Errorf("%s: %s: %s", c.Type, c.Reason, c.Message)
+					}
+				}
+				if got := s.Receivers[1].Node; got != "node1" {
+					t.Errorf("it is said to be on node %s, and was on node1", got)
+				}
+			})
+		}
+	}
+}
+
+func TestRound_sortOut(t *testing.T) {
+	gone := new(metav1.NewTime(noon))
+	tests := map[string]struct {
+		change func(*corev1.Pod)
+		want   string // where it is sorted to; "": nowhere
+	}{
+		"a receiver":                     {func(*corev1.Pod) {}, "pods"},
+		"one that leaves":                {func(p *corev1.Pod) { p.DeletionTimestamp = gone }, "leaving"},
+		"one that is left over":          {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, ""},
+		"one that nothing owns":          {func(p *corev1.Pod) { p.OwnerReferences = nil }, "strangers"},
+		"one that nothing owns, leaves":  {func(p *corev1.Pod) { p.OwnerReferences, p.DeletionTimestamp = nil, gone }, ""},
+		"a mirror pod":                   {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: ""} }, ""},
+		"an owner that is no controller": {func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }, "strangers"},
+		"an owner of another kind":       {func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "Job" }, "strangers"},
+		"an owner of another API":        {func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" }, "strangers"},
+		"another replica's":              {func(p *corev1.Pod) { p.OwnerReferences = ofReplicaSet("orders-0") }, "strangers"},
+		"a name that only begins alike":  {func(p *corev1.Pod) { p.OwnerReferences = ofReplicaSet("orders-12") }, "strangers"},
+		"no replica's":                   {func(p *corev1.Pod) { p.Labels = nil }, "strangers"},
+		"a Deployment that is not there": {func(p *corev1.Pod) { p.OwnerReferences, p.Labels = ofReplicaSet("orders-receiver"), nil }, "strangers"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := settled()
+			p := *r.pods[1].DeepCopy()
+			r.pods = nil
+			tt.change(&p)
+			r.sortOut([]corev1.Pod{p})
+			got := ""
+			for where, pods := range map[string][]corev1.Pod{"pods": r.pods, "leaving": r.leaving, "strangers": r.strangers} {
+				if len(pods) > 0 {
+					got += where
+				}
+			}
+			if got != tt.want {
+				t.Errorf("it is sorted to %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // A replica that goes is asked every second what it still holds; one that is silent, maybe for days, is not.
 func TestRound_pause(t *testing.T) {
 	tests := map[string]struct {
@@ -248,7 +347,10 @@ func TestStatus_silenceOfMany(t *testing.T) {
 		r.replicas, r.pods = append(r.replicas, rep), append(r.pods, pod)
 	}
 	c := meta.FindStatusCondition(r.status(noon).Conditions, hookbayv1alpha1.ConditionWorkloadReady)
-	if n := strings.Count(c.Message, "has not been heard of"); n != 31 || len(c.Message) > 32768 {
-		t.Errorf("the message tells of %d receivers in %d bytes, want 31, and at most 32768", n, len(c.Message))
+	if n := strings.Count(c.Message, "has not been heard of"); n != maxSilences || len(c.Message) > maxMessage || strings.HasSuffix(c.Message, "…") {
+		t.Errorf("the message tells of %d receivers in %d bytes, want %d, in less than %d", n, len(c.Message), maxSilences, maxMessage)
+	}
+	if want := "; 28 more have not been heard of: see status.receivers"; !strings.Contains(c.Message, want) {
+		t.Errorf("the message is %q, without %q", c.Message, want)
 	}
 }

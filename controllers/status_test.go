@@ -31,11 +31,12 @@ func settled() *round {
 		d.Status = appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}
 		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: name + "-pod", Labels: d.Spec.Template.Labels, Annotations: d.Spec.Template.Annotations,
+			OwnerReferences: ofReplicaSet(name),
 		}, Spec: d.Spec.Template.Spec}
 		pod.Spec.NodeName = "node1"
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Image: "i", Ready: true}}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "receiver", Image: "i", Ready: true}}
 		claim := manifests.VolumeClaim(e, n)
 		claim.Status.Phase = corev1.ClaimBound
 		r.deployments = append(r.deployments, *d)
@@ -57,7 +58,7 @@ func down(r *round, change func(*corev1.Pod)) {
 
 func waitingContainer(reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
-		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Image: "i", State: corev1.ContainerState{
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "receiver", Image: "i", State: corev1.ContainerState{
 			Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message},
 		}}}
 	}
@@ -109,6 +110,18 @@ func TestStatus_conditions(t *testing.T) {
 			r.replicas[1].claim.Status.Phase = corev1.ClaimPending
 			r.replicas[1].claim.Spec.StorageClassName = new("fast")
 		}, workload, isFalse, hookbayv1alpha1.ReasonVolumePending, "claim orders-1 has no volume yet: check that StorageClass fast exists", isFalse},
+		"the image that somebody has put in its place is not to be had": {func(r *round) {
+			down(r, func(p *corev1.Pod) {
+				waitingContainer("InvalidImageName", "")(p)
+				p.Status.ContainerStatuses[0].Image = strings.Repeat("x\n", 30_000)
+			})
+		}, workload, isFalse, hookbayv1alpha1.ReasonImagePullFailed, "image i can't be pulled", isFalse},
+		"the image of a container that somebody has added is not to be had": {func(r *round) {
+			down(r, func(p *corev1.Pod) {
+				waitingContainer("ErrImagePull", "")(p)
+				p.Status.ContainerStatuses[0].Name = "proxy"
+			})
+		}, workload, isFalse, hookbayv1alpha1.ReasonImagePullFailed, "image of container proxy can't be pulled", isFalse},
 		"a volume does not come": {func(r *round) {
 			down(r, func(p *corev1.Pod) { p.Spec.NodeName = "" })
 			r.replicas[1].claim.Status.Phase = corev1.ClaimPending
@@ -191,6 +204,33 @@ func TestStatus_conditions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// However a text of somebody else gets into a message, people can read it and the API server takes it.
+func TestStatus_messagesAreFit(t *testing.T) {
+	bad := "\x1b[31mone\ntwo\u202e " + strings.Repeat("x", 60_000)
+	check := func(t *testing.T, conditions []metav1.Condition) {
+		t.Helper()
+		for _, c := range conditions {
+			if len(c.Message) > maxMessage || strings.ContainsAny(c.Message, "\x1b\n\u202e") {
+				t.Errorf("condition %s has a message of %d bytes, %.80q", c.Type, len(c.Message), c.Message)
+			}
+		}
+	}
+	kinds := []string{hookbayv1alpha1.ConditionCredentialsReady, hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ConditionExposed}
+	for _, kind := range kinds {
+		r := settled()
+		r.problems = []*problem{stall(kind, "Bad", "%s", bad)}
+		s := r.status(noon)
+		if c := meta.FindStatusCondition(s.Conditions, kind); !strings.HasPrefix(c.Message, "[31mone two x") || !strings.HasSuffix(c.Message, "x…") {
+			t.Errorf("condition %s does not tell what is wrong: %.80q", kind, c.Message)
+		}
+		check(t, s.Conditions)
+	}
+	e := endpoint("orders")
+	e.Generation = 1
+	markFailed(e, errors.New(bad), noon)
+	check(t, e.Status.Conditions)
 }
 
 // A round that sees the same comes to the same, to the byte: else every round would write.

@@ -284,19 +284,3 @@ func TestAskAll(t *testing.T) {
 		t.Errorf("%d connections for %d pods: the pages of one pod share one", got, 5*parallel)
 	}
 }
-
-func TestOneLine(t *testing.T) {
-	long := strings.Repeat("ä", maxText)
-	for in, want := range map[string]string{
-		"":                           "",
-		" the disk\n\tis full\r\n":   "the disk is full",
-		"bell\a, zero\x00, \xff bad": "bell , zero , bad",
-		"right\u202eto left":         "right to left",
-		long:                         long,
-		long + "ä":                   strings.Repeat("ä", maxText-1) + "…",
-	} {
-		if got := oneLine(in); got != want {
-			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
-		}
-	}
-}

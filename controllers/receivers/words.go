@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/hookbay/hookbay/controllers/oneline"
 )
 
-// maxText bounds, in characters, what a receiver can add to a condition.
-const maxText = 300
+// maxText bounds, in bytes, what a receiver can add to a condition.
+const maxText = 500
 
 // answerError says what is wrong with a receiver or its answer.
 type answerError string
@@ -41,21 +40,5 @@ func (c *Client) inWords(p page, err error) error {
 	return answerError("answers " + p.path + " with something that is not HTTP")
 }
 
-// oneLine makes a receiver's text fit for a condition: valid, printable, on one line, not longer than maxText.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	n := 0
-	for i := range s {
-		if n == maxText-1 && utf8.RuneCountInString(s[i:]) > 1 {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
-}
+// oneLine makes a receiver's text fit for a condition.
+func oneLine(s string) string { return oneline.Of(s, maxText) }
