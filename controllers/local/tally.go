@@ -12,9 +12,10 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/hookbay/hookbay/controllers/oneline"
 )
 
 const (
@@ -191,20 +192,4 @@ func rounded(d time.Duration) time.Duration {
 }
 
 // oneLine is an answer's body, fit for a terminal.
-func oneLine(body []byte) string {
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "�")), " ")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text)
-	switch {
-	case text == "":
-		return "(no body)"
-	case len(text) > maxShown:
-		return strings.ToValidUTF8(text[:maxShown], "") + "…"
-	default:
-		return text
-	}
-}
+func oneLine(body []byte) string { return cmp.Or(oneline.Of(string(body), maxShown), "(no body)") }
