@@ -66,12 +66,11 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, round *round) err
 func (r *Reconciler) secretVersion(ctx context.Context, namespace, name string) (string, error) {
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
-	if client.IgnoreNotFound(err) != nil {
-		return "", fmt.Errorf("look up Secret %s/%s: %w", namespace, name, err)
-	}
-	if err != nil {
+	switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret); {
+	case apierrors.IsNotFound(err):
 		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("look up Secret %s/%s: %w", namespace, name, err)
 	}
 	return string(secret.UID) + "/" + secret.ResourceVersion, nil
 }
