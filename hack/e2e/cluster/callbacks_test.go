@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,11 +169,17 @@ func (c *cluster) waitServed(t *testing.T, e *endpoint, load control.Load, subje
 // stop ends the callbacks. The last of them have been answered, or have failed, when it reports.
 func (f *callbacks) stop(t *testing.T) map[string]control.Report {
 	t.Helper()
+	var stopping sync.WaitGroup
+	for _, load := range f.loads {
+		stopping.Go(func() {
+			if _, err := f.c.ask(t.Context(), http.MethodDelete, "loads/"+load, nil); err != nil {
+				t.Errorf("stop the callbacks: %v", err)
+			}
+		})
+	}
+	stopping.Wait()
 	reports := map[string]control.Report{}
-	for e, load := range f.loads {
-		if _, err := f.c.ask(t.Context(), http.MethodDelete, "loads/"+load, nil); err != nil {
-			t.Fatal(err)
-		}
+	for e := range f.loads {
 		r, err := f.report(t.Context(), e)
 		if err != nil {
 			t.Fatal(err)

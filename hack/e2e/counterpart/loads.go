@@ -22,7 +22,7 @@ const (
 	perConnection = 8
 	freshEach     = 4
 	// patience is how long an answer is waited for, to tell late ones from those that never come.
-	patience = 15 * time.Second
+	patience = 10 * time.Second
 	// keptFor is how long an unused connection is kept. It is less than a receiver that stops waits for the last callback on a connection before
 	// it closes it: whoever keeps connections for longer may send into one that is just being closed.
 	keptFor = 5 * time.Second
