@@ -49,6 +49,8 @@ type cluster struct {
 	lostNode string
 	// loads counts them, to name them.
 	loads int
+	// made are the namespaces that this run made.
+	made []string
 	// definedBefore: the definition of WebhookEndpoint is somebody else's, and stays.
 	definedBefore bool
 	// The endpoints that most features have in common.

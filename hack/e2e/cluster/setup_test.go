@@ -54,18 +54,19 @@ func callHook(ctx context.Context, hook string, args ...string) error {
 
 // makePlaces makes the namespaces, and the counterpart in them.
 func (c *cluster) makePlaces(ctx context.Context, _ *envconf.Config) (context.Context, error) {
-	const enforce = "pod-security.kubernetes.io/enforce"
-	for name, level := range map[string]string{shop: "restricted", system: "restricted", tools: "privileged"} {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{enforce: level}}}
-		if err := c.Create(ctx, namespace); err != nil {
-			return ctx, fmt.Errorf("namespace %s: %w: what an earlier run left must be removed first", name, err)
-		}
-	}
 	err := c.Get(ctx, client.ObjectKeyFromObject(definition()), definition())
 	if client.IgnoreNotFound(err) != nil {
 		return ctx, err
 	}
 	c.definedBefore = err == nil
+	const enforce = "pod-security.kubernetes.io/enforce"
+	for _, place := range []struct{ name, level string }{{system, "restricted"}, {shop, "restricted"}, {tools, "privileged"}} {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: place.name, Labels: map[string]string{enforce: place.level}}}
+		if err := c.Create(ctx, namespace); err != nil {
+			return ctx, fmt.Errorf("%w: remove what an earlier run left, or let the other run end", err)
+		}
+		c.made = append(c.made, place.name)
+	}
 	if c.home, err = c.chooseHome(ctx); err != nil {
 		return ctx, err
 	}
@@ -186,24 +187,25 @@ func helm(ctx context.Context, args ...string) (string, error) {
 
 // remove takes away all that was made, as far as it is there.
 func (c *cluster) remove(ctx context.Context, _ *envconf.Config) (context.Context, error) {
-	if *keepFlag || c.Client == nil {
+	if *keepFlag || len(c.made) == 0 { // what is there may be another run's
 		return ctx, nil
 	}
 	var errs []error
 	note := func(err error) { errs = append(errs, client.IgnoreNotFound(err)) }
-	note(client.IgnoreNotFound(c.DeleteAllOf(ctx, &hookbayv1alpha1.WebhookEndpoint{}, client.InNamespace(shop))))
+	if slices.Contains(c.made, shop) {
+		note(c.DeleteAllOf(ctx, &hookbayv1alpha1.WebhookEndpoint{}, client.InNamespace(shop)))
+	}
 	if _, err := helm(ctx, "uninstall", release, "--namespace", system, "--ignore-not-found", "--wait"); err != nil {
 		note(err)
 	}
 	note(c.forgetLostNode(ctx))
-	namespaces := []string{shop, system, tools}
-	for _, name := range namespaces {
+	for _, name := range c.made {
 		note(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
 	if !c.definedBefore {
 		note(c.Delete(ctx, definition()))
 	}
-	for _, name := range namespaces {
+	for _, name := range c.made {
 		note(poll(ctx, func(ctx context.Context) error {
 			err := c.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
 			if err == nil {
