@@ -35,6 +35,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -77,6 +78,10 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock that ages are told by. Nil: time.Now.
 	Now func() time.Time
+	// FS is the file system that DataDir is on. Nil: the operating system's.
+	FS vfs.FS
+	// Fatal ends the process when the buffer can't go on, and must not return. Nil: it panics. See disk.Options.
+	Fatal func(detail string)
 
 	// openBuffer and newSource stand in for the disk and the platforms in tests.
 	openBuffer func() (buffer.Buffer, error)

@@ -41,7 +41,9 @@ func (a *App) open(ctx context.Context, c *config.Config) (buffer.Buffer, error)
 	open := a.o.openBuffer
 	if open == nil {
 		open = func() (buffer.Buffer, error) {
-			return asBuffer(disk.Open(disk.Options{Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now}))
+			return asBuffer(disk.Open(disk.Options{
+				Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now, FS: a.o.FS, Fatal: a.o.Fatal,
+			}))
 		}
 	}
 	b, err := a.whenFree(ctx, open)

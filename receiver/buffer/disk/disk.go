@@ -35,6 +35,8 @@ type Options struct {
 	SweepInterval time.Duration
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
+	// Fatal ends the process when the buffer can't go on: a restart recovers all that was acknowledged. It must not return. Default: it panics.
+	Fatal func(detail string)
 }
 
 // Buffer is a buffer.Buffer on the local disk.
@@ -65,6 +67,9 @@ func Open(o Options) (*Buffer, error) {
 	}
 	if o.SweepInterval == 0 {
 		o.SweepInterval = time.Minute
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(detail string) { panic("buffer cannot go on: " + detail) } //nolint:forbidigo // it must not return
 	}
 	onDisk := o.FS == nil
 	if onDisk {

@@ -29,7 +29,7 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		// One core at most: the hot path needs the others.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
 		MaxOpenFiles:               512,
-		Logger:                     logger{o.Log},
+		Logger:                     logger{o.Log, o.Fatal},
 		// It was made by then. One that is damaged must not be taken for an empty one, and overwritten.
 		ErrorIfNotExists: true,
 		EventListener:    listener(o.Log),
@@ -76,7 +76,7 @@ func create(o Options) (dir string, err error) {
 		return "", err
 	}
 	// Pebble makes the directories above and syncs those too.
-	db, err := pebble.Open(draft, &pebble.Options{FS: o.FS, FormatMajorVersion: pebble.FormatNewest, MemTableSize: minMemTableBytes, Logger: logger{o.Log}})
+	db, err := pebble.Open(draft, &pebble.Options{FS: o.FS, FormatMajorVersion: pebble.FormatNewest, MemTableSize: minMemTableBytes, Logger: logger{o.Log, o.Fatal}})
 	if err != nil {
 		return "", err
 	}
@@ -97,7 +97,10 @@ func create(o Options) (dir string, err error) {
 }
 
 // logger hands Pebble's own messages on.
-type logger struct{ log *slog.Logger }
+type logger struct {
+	log   *slog.Logger
+	fatal func(detail string)
+}
 
 // Infof drops the message: it is about every flush and compaction.
 func (logger) Infof(string, ...any) {}
@@ -112,5 +115,5 @@ func (l logger) Errorf(format string, args ...any) {
 func (l logger) Fatalf(format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
 	l.log.Error("Buffer cannot go on and stops the process: check the disk", "detail", detail)
-	panic("buffer cannot go on: " + detail) //nolint:forbidigo // Pebble demands that this does not return
+	l.fatal(detail)
 }
