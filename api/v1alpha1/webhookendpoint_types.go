@@ -63,6 +63,10 @@ type WebhookEndpointSpec struct {
 	// +kubebuilder:default={}
 	Buffer Buffer `json:"buffer,omitzero"`
 
+	// rateLimit bounds how many callbacks are taken, of all and of each tenant of the platform. Default: no limit but what the receivers can store.
+	// +optional
+	RateLimit *RateLimit `json:"rateLimit,omitempty"`
+
 	// exposure says under which host and path the platform reaches the endpoint.
 	// +optional
 	Exposure Exposure `json:"exposure,omitzero"`

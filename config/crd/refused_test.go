@@ -124,6 +124,22 @@ func TestRefused_deliveryAndBuffer(t *testing.T) {
 	})
 }
 
+func TestRefused_rateLimit(t *testing.T) {
+	const at = `spec.rateLimit`
+	bounds := func(field, value, bound string) []string {
+		return []string{field + `: Invalid value: ` + value + `: ` + field + ` in body should be ` + bound}
+	}
+	checkRefused(t, map[string]refusal{
+		"no limit at all":      {`rateLimit: {}`, []string{at + `: Invalid value: write requestsPerSecond, perTenant or both, such as requestsPerSecond: 500; or remove rateLimit for no limit`}},
+		"a burst without rate": {`rateLimit: {burst: 5, perTenant: {requestsPerSecond: 5}}`, []string{at + `.burst: Invalid value: burst goes with requestsPerSecond: add requestsPerSecond, or remove burst`}},
+		"tenants above all":    {`rateLimit: {requestsPerSecond: 5, perTenant: {requestsPerSecond: 6}}`, []string{at + `.perTenant.requestsPerSecond: Invalid value: perTenant.requestsPerSecond must not be higher than requestsPerSecond, which bounds all tenants together: lower the first or raise the second`}},
+		"no rate for tenants":  {`rateLimit: {perTenant: {burst: 5}}`, []string{at + `.perTenant.requestsPerSecond: Required value`}},
+		"a rate of nothing":    {`rateLimit: {requestsPerSecond: 0}`, bounds(at+`.requestsPerSecond`, `0`, `greater than or equal to 1`)},
+		"a rate that is huge":  {`rateLimit: {requestsPerSecond: 1000001}`, bounds(at+`.requestsPerSecond`, `1000001`, `less than or equal to 1000000`)},
+		"a burst of nothing":   {`rateLimit: {requestsPerSecond: 1, burst: 0}`, bounds(at+`.burst`, `0`, `greater than or equal to 1`)},
+	})
+}
+
 func TestRefused_exposure(t *testing.T) {
 	const host, path = `spec.exposure.host: Invalid value: `, `spec.exposure.path: Invalid value: `
 	const aHost = `: write a host name in lower case, such as hooks.example.com: without https://, port or path`

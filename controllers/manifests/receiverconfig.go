@@ -26,6 +26,7 @@ func ReceiverConfig(endpoints []hookbayv1alpha1.WebhookEndpoint) config.Config {
 			Target:     receiverTarget(e.Namespace, &e.Spec.Target),
 			Delivery:   receiverDelivery(&e.Spec.Delivery),
 			Buffer:     receiverBuffer(&e.Spec.Buffer),
+			RateLimit:  receiverRateLimit(e.Spec.RateLimit),
 		})
 	}
 	return c
@@ -107,6 +108,25 @@ func receiverBuffer(b *hookbayv1alpha1.Buffer) config.Buffer {
 		out.Retention = &retention
 	}
 	return out
+}
+
+func receiverRateLimit(r *hookbayv1alpha1.RateLimit) *config.RateLimit {
+	if r == nil {
+		return nil
+	}
+	out := &config.RateLimit{RequestsPerSecond: number(r.RequestsPerSecond), Burst: number(r.Burst)}
+	if t := r.PerTenant; t != nil {
+		out.PerTenant = &config.TenantRateLimit{RequestsPerSecond: int(t.RequestsPerSecond), Burst: number(t.Burst)}
+	}
+	return out
+}
+
+// number is n, or 0 for what is left out.
+func number(n *int32) int {
+	if n == nil {
+		return 0
+	}
+	return int(*n)
 }
 
 // diskSize is the size of each replica's volume.

@@ -31,6 +31,8 @@ type Endpoint struct {
 	Target   Target   `json:"target"`
 	Delivery Delivery `json:"delivery"`
 	Buffer   Buffer   `json:"buffer"`
+	// RateLimit bounds how many callbacks are taken; null: as many as come.
+	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 }
 
 // Key is "namespace/name".
@@ -150,6 +152,23 @@ type Buffer struct {
 	DeduplicationWindow Duration `json:"deduplicationWindow,omitzero"`
 	// Retention of delivered events: null means 24 h, "0s" none.
 	Retention *Duration `json:"retention,omitempty"`
+}
+
+// RateLimit bounds the callbacks that this receiver takes: at least one of RequestsPerSecond and PerTenant is set.
+type RateLimit struct {
+	// RequestsPerSecond bounds all callbacks together. Zero: no such limit.
+	RequestsPerSecond int `json:"requestsPerSecond,omitempty"`
+	// Burst is how many may come at once. Zero: twice RequestsPerSecond.
+	Burst int `json:"burst,omitempty"`
+	// PerTenant bounds each tenant by itself. Null: no such limit.
+	PerTenant *TenantRateLimit `json:"perTenant,omitempty"`
+}
+
+// TenantRateLimit bounds the callbacks of each tenant, as event.Event tells them.
+type TenantRateLimit struct {
+	RequestsPerSecond int `json:"requestsPerSecond"`
+	// Burst is how many may come at once. Zero: twice RequestsPerSecond.
+	Burst int `json:"burst,omitempty"`
 }
 
 // Duration is a time.Duration that reads and writes as "1m30s".

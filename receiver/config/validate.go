@@ -17,10 +17,11 @@ import (
 const (
 	// MaxCredentials is how many credentials an endpoint may have at once: enough for any rotation, few enough to try each.
 	MaxCredentials = 4
-	maxNameBytes   = 253  // of a namespace or a name: what Kubernetes allows
-	maxPathBytes   = 1024 // of an endpoint's path
-	maxInFlight    = 4096 // attempts at once: each holds an event and a connection
-	maxProblems    = 16   // that one error lists
+	maxNameBytes   = 253       // of a namespace or a name: what Kubernetes allows
+	maxPathBytes   = 1024      // of an endpoint's path
+	maxInFlight    = 4096      // attempts at once: each holds an event and a connection
+	maxRate        = 1_000_000 // callbacks a second
+	maxProblems    = 16        // that one error lists
 )
 
 // Validate checks what the types cannot say. The error lists every problem, each with the field's path and what to write instead.
@@ -68,6 +69,9 @@ func (e *Endpoint) validate(at string, p *problems) {
 	e.Target.validate(at+".target", p)
 	e.Delivery.validate(at+".delivery", p)
 	e.Buffer.validate(at+".buffer", p)
+	if e.RateLimit != nil {
+		e.RateLimit.validate(at+".rateLimit", p)
+	}
 }
 
 // validateName keeps names fit for metric labels, headers and keys of the buffer.
@@ -251,6 +255,31 @@ func (b *Buffer) validate(at string, p *problems) {
 	notNegative(at+".deduplicationWindow", b.DeduplicationWindow, p)
 	if b.Retention != nil {
 		notNegative(at+".retention", *b.Retention, p)
+	}
+}
+
+func (r *RateLimit) validate(at string, p *problems) {
+	switch {
+	case r.RequestsPerSecond == 0 && r.PerTenant == nil:
+		p.add(at, "set requestsPerSecond, perTenant or both, or leave it out for no limit")
+	case r.RequestsPerSecond == 0 && r.Burst != 0:
+		p.add(at+".burst", "it goes with requestsPerSecond: set that, or leave it out")
+	}
+	validateRate(at, r.RequestsPerSecond, r.Burst, 0, p)
+	if t := r.PerTenant; t != nil {
+		validateRate(at+".perTenant", t.RequestsPerSecond, t.Burst, 1, p)
+		if r.RequestsPerSecond > 0 && t.RequestsPerSecond > r.RequestsPerSecond {
+			p.add(at+".perTenant.requestsPerSecond", "write no more than requestsPerSecond, which bounds all tenants together")
+		}
+	}
+}
+
+func validateRate(at string, rate, burst, least int, p *problems) {
+	if rate < least || rate > maxRate {
+		p.add(at+".requestsPerSecond", "write 1 to %d", maxRate)
+	}
+	if burst < 0 || burst > 2*maxRate {
+		p.add(at+".burst", "write 1 to %d, or leave it out for twice requestsPerSecond", 2*maxRate)
 	}
 }
 

@@ -28,6 +28,8 @@ func tencent(change func(*TencentIM)) func(*Endpoint) {
 	}
 }
 
+func limited(r RateLimit) func(*Endpoint) { return func(e *Endpoint) { e.RateLimit = &r } }
+
 func TestValidate_accepts(t *testing.T) {
 	tests := map[string]func(*Endpoint){
 		"the least":          nil,
@@ -37,6 +39,10 @@ func TestValidate_accepts(t *testing.T) {
 		"a trailing slash":   func(e *Endpoint) { e.Path = "/shop/" },
 		"no buffer": func(e *Endpoint) {
 			e.Buffer = Buffer{Type: BufferNone, DeduplicationWindow: 1, Retention: new(Duration)}
+		},
+		"a rate limit": func(e *Endpoint) { e.RateLimit = &RateLimit{RequestsPerSecond: 1_000_000, Burst: 2_000_000} },
+		"a limit for tenants": func(e *Endpoint) {
+			e.RateLimit = &RateLimit{PerTenant: &TenantRateLimit{RequestsPerSecond: 1, Burst: 1}}
 		},
 		"accepted without signature": tencent(func(im *TencentIM) { im.Unsigned, im.TokenFiles = UnsignedAccept, nil }),
 		"a signature with four keys": tencent(func(im *TencentIM) { im.TokenFiles = []SecretFile{"a", "b", "c", "d"} }),
@@ -104,7 +110,14 @@ func TestValidate_refuses(t *testing.T) {
 		"a short last interval": {func(e *Endpoint) { e.Delivery.Retry = Retry{InitialInterval: 2 * second, MaxInterval: second} }, at + "delivery.retry.maxInterval: write at least"},
 		"another buffer":        {func(e *Endpoint) { e.Buffer.Type = "Tape" }, at + "buffer.type: write Disk or None, or leave it out for Disk"},
 		"a negative size":       {func(e *Endpoint) { e.Buffer.MaxBytes = -1 }, at + "buffer.maxBytes: write a number of bytes"},
-		"a negative retention":  {func(e *Endpoint) { e.Buffer.Retention = &negative }, at + "buffer.retention: write a duration"},
+		"a limit of nothing":    {limited(RateLimit{}), at + "rateLimit: set requestsPerSecond, perTenant or both"},
+		"a negative rate":       {limited(RateLimit{RequestsPerSecond: -1}), at + "rateLimit.requestsPerSecond: write 1 to 1000000"},
+		"a burst without rate":  {limited(RateLimit{Burst: 1, PerTenant: &TenantRateLimit{RequestsPerSecond: 1}}), at + "rateLimit.burst: it goes with"},
+		"a huge burst":          {limited(RateLimit{RequestsPerSecond: 1, Burst: 2_000_001}), at + "rateLimit.burst: write 1 to 2000000"},
+		"no rate for tenants":   {limited(RateLimit{PerTenant: &TenantRateLimit{}}), at + "rateLimit.perTenant.requestsPerSecond: write 1 to"},
+		"tenants above all": {limited(RateLimit{RequestsPerSecond: 1, PerTenant: &TenantRateLimit{RequestsPerSecond: 2}}),
+			at + "rateLimit.perTenant.requestsPerSecond: write no more than"},
+		"a negative retention": {func(e *Endpoint) { e.Buffer.Retention = &negative }, at + "buffer.retention: write a duration"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -78,6 +78,9 @@ type Event struct {
 	Received time.Time
 	// Extensions are the source's own, in the order they were added.
 	Extensions []Extension
+	// Tenant is who caused the event on the platform, for rate limits: the seller, the account. Empty: nobody knows. It is neither stored nor
+	// delivered, and never a metric's label.
+	Tenant string
 	// Body is what the platform sent, unchanged. It may share memory with the request until the event is stored.
 	Body []byte
 }

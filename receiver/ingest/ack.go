@@ -25,6 +25,7 @@ var noSuchPath = prepare(source.Answer{ContentType: "application/json", Body: []
 var (
 	allowPost       = []string{http.MethodPost}
 	retryAfter      = []string{"5"} // seconds
+	retryNext       = []string{"1"} // seconds: rates are whole and at least one a second
 	closeConnection = []string{"close"}
 )
 
@@ -46,6 +47,8 @@ func (h *Handler) refuse(c *callback, refusal *source.Refusal) {
 		header["Allow"] = allowPost
 	case http.StatusServiceUnavailable:
 		header["Retry-After"] = retryAfter
+	case http.StatusTooManyRequests:
+		header["Retry-After"] = retryNext
 	}
 	switch refusal.Reason {
 	case source.ReasonTooSlow, source.ReasonBadRequest:

@@ -24,7 +24,11 @@ type fakeSource struct {
 	answer   func(*source.Refusal) source.Answer
 }
 
-func (s *fakeSource) Verify(r *source.Request) (source.Proof, *source.Refusal) {
+func (s *fakeSource) VerifyHead(*source.Request) (source.Proof, *source.Refusal) {
+	return s.proof, nil
+}
+
+func (s *fakeSource) VerifyBody(r *source.Request, _ source.Proof) (source.Proof, *source.Refusal) {
 	if s.verify != nil {
 		return s.proof, s.verify(r)
 	}
@@ -39,7 +43,7 @@ func (s *fakeSource) Identify(dst []event.Event, r *source.Request) ([]event.Eve
 		return dst, s.identify()
 	}
 	for word := range strings.FieldsSeq(string(r.Body)) {
-		dst = append(dst, event.Event{ID: event.NewID(word), Type: "test", Subject: word, Body: r.Body})
+		dst = append(dst, event.Event{ID: event.NewID(word), Type: "test", Subject: word, Tenant: word, Body: r.Body})
 	}
 	return dst, nil
 }

@@ -40,8 +40,8 @@ func TestHandler_events(t *testing.T) {
 		t.Fatalf("status is %d, want 200", status)
 	}
 	want := []event.Event{
-		{ID: event.NewID("one"), Endpoint: "shop/a", Type: "test", Subject: "one", Time: now, Received: now, Body: []byte("one two")},
-		{ID: event.NewID("two"), Endpoint: "shop/a", Type: "test", Subject: "two", Time: now, Received: now, Body: []byte("one two")},
+		{ID: event.NewID("one"), Endpoint: "shop/a", Type: "test", Subject: "one", Tenant: "one", Time: now, Received: now, Body: []byte("one two")},
+		{ID: event.NewID("two"), Endpoint: "shop/a", Type: "test", Subject: "two", Tenant: "two", Time: now, Received: now, Body: []byte("one two")},
 	}
 	if diff := cmp.Diff(want, q.events); diff != "" {
 		t.Errorf("stored events (-want +got):\n%s", diff)

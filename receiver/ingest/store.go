@@ -16,6 +16,9 @@ func (h *Handler) store(c *callback) *source.Refusal {
 		c.outcome = filtered
 		return nil
 	}
+	if refusal := c.ep.limits.admit(c.events, c.start); refusal != nil {
+		return refusal
+	}
 	c.patience.begin(timeToStore(c.ep.within, h.now().Sub(c.start)))
 	defer func() {
 		if !c.patience.stop() {

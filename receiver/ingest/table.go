@@ -30,6 +30,8 @@ type Endpoint struct {
 	// Keys is how many credentials the source has. Revision changes whenever they may have: their last-used times start afresh then.
 	Keys     int
 	Revision int64
+	// RateLimit bounds the callbacks that are taken; nil: as many as come. What is used up of a limit stays so while Update finds it the same.
+	RateLimit *config.RateLimit
 }
 
 // endpoint is an Endpoint with everything prepared that callbacks would otherwise look up.
@@ -39,6 +41,7 @@ type endpoint struct {
 	stored  prepared
 	metrics *endpointMetrics
 	refused map[source.Reason]*throttle
+	limits  *limits
 }
 
 // route is where an endpoint is found: a normal host, or none, and a path.
@@ -91,6 +94,11 @@ func (h *Handler) prepare(e Endpoint, before *endpoint) *endpoint {
 		metrics:  h.metrics.endpoint(e.Name, e.Keys),
 		refused:  make(map[source.Reason]*throttle),
 	}
+	var limited *limits
+	if before != nil {
+		limited = before.limits
+	}
+	ep.limits = newLimits(e.RateLimit, limited)
 	h.metrics.limit.WithLabelValues(e.Name).Set(ep.within.Seconds())
 	for _, reason := range append(reasons(), otherReason) {
 		ep.refused[reason] = newThrottle()

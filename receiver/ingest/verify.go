@@ -4,7 +4,7 @@ import "github.com/hookbay/hookbay/receiver/source"
 
 // verify asks the source whether the platform sent this.
 func verify(c *callback) *source.Refusal {
-	proof, refusal := c.ep.Source.Verify(&c.req)
+	proof, refusal := source.Verify(c.ep.Source, &c.req)
 	// A stale callback tells most about a wrong clock; of others that are refused nothing is proven.
 	if proof.Dated && (refusal == nil || refusal.Reason == source.ReasonStale) {
 		c.ep.metrics.skew.Set(proof.Skew.Seconds())

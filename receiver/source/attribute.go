@@ -21,6 +21,14 @@ func Attribute(s string) string {
 	return "sha256-" + hex.EncodeToString(sum[:])
 }
 
+// Tenant makes an event's Tenant of what a platform sent: as Attribute does, but the result may share memory with s.
+func Tenant(s string) string {
+	if CleanAttribute(s) {
+		return s
+	}
+	return Attribute(s)
+}
+
 // CleanAttribute says whether s may be an attribute value as it is.
 func CleanAttribute(s string) bool {
 	if len(s) > MaxAttribute {

@@ -36,13 +36,19 @@ type Proof struct {
 
 // Source verifies, identifies and answers the callbacks of one platform for one endpoint. It is safe for concurrent use.
 type Source interface {
-	// Verify checks the raw bytes, in constant time, against every live credential. The Proof is filled as far as it is known
-	// also when the callback is refused: a stale one still tells of the clock's skew.
-	Verify(r *Request) (Proof, *Refusal)
+	// VerifyHead checks what the query and the headers prove by themselves, before the body is read, which r does not have yet: a
+	// flood that is refused here costs no body. The Proof is filled as far as it is known also when the callback is refused: a stale one
+	// still tells of the clock's skew.
+	VerifyHead(r *Request) (Proof, *Refusal)
+
+	// VerifyBody checks what is left, given what VerifyHead returned for the same request: the raw bytes, in constant time, against
+	// every live credential. Only what both let pass is verified.
+	VerifyBody(r *Request, head Proof) (Proof, *Refusal)
 
 	// Identify appends the events that a verified callback holds to dst: none if the endpoint's filter leaves it out, several if the
 	// platform sent a batch. It fills everything but Endpoint and Received, and Time only where the platform gives one. It is
-	// lenient: unknown fields and types are fine, integers never become floats.
+	// lenient: unknown fields and types are fine, integers never become floats. Tenant is never longer than MaxAttribute and may
+	// share memory with the request.
 	Identify(dst []event.Event, r *Request) ([]event.Event, *Refusal)
 
 	// Answer returns the platform's own words: for a nil refusal "stored"; else why not. Body may be shared between calls.
@@ -50,6 +56,17 @@ type Source interface {
 
 	// AnswerWithin is the platform's time limit: a later answer counts as a failure.
 	AnswerWithin() time.Duration
+}
+
+// Verify is VerifyHead and VerifyBody of a request that is there as a whole.
+func Verify(s Source, r *Request) (Proof, *Refusal) {
+	head := *r
+	head.Body = nil
+	proof, refusal := s.VerifyHead(&head)
+	if refusal != nil {
+		return proof, refusal
+	}
+	return s.VerifyBody(r, proof)
 }
 
 // Answer is what the platform is told. The status is 200, or the refusal's.
@@ -77,7 +94,8 @@ const (
 	ReasonSuspended        Reason = "suspended"     // there is no buffer, and delivery is suspended
 	ReasonShuttingDown     Reason = "shutting_down" // the receiver stops
 	ReasonBadRequest       Reason = "bad_request"   // the body broke off
-	ReasonOverloaded       Reason = "overloaded"    // more callbacks at once than the receiver has room for
+	ReasonOverloaded       Reason = "overloaded"    // more callbacks than the receiver has room for, or can store in time
+	ReasonRateLimited      Reason = "rate_limited"  // more callbacks than the endpoint's rate limit allows
 	ReasonInternal         Reason = "internal"      // a defect of the receiver; the log has the details
 )
 

@@ -54,6 +54,16 @@ func (h Harness) identify(t *testing.T) {
 		body := []byte(strings.TrimSuffix(h.Unknown, "}") + `,"filler":"` + strings.Repeat("0123456789abcdef", 1<<18) + `"}`)
 		CheckEvents(t, body, accept(t, s, request(t, sim, body, now)))
 	})
+	t.Run("the tenant is who acted, whatever the credential", func(t *testing.T) {
+		if h.Tenant == "" {
+			t.Fatal("the harness names no tenant")
+		}
+		for _, s := range []source.Source{s, h.Source(t, otherCredential, credential)} {
+			if got := accept(t, s, request(t, sim, sim.Samples()[0].Body, now))[0].Tenant; got != h.Tenant {
+				t.Errorf("tenant %q, want %q", got, h.Tenant)
+			}
+		}
+	})
 	t.Run("what is not JSON", h.notJSON)
 }
 
@@ -137,6 +147,9 @@ func CheckEvents(tb testing.TB, body []byte, events []event.Event) {
 			if !validExtension.MatchString(x.Name) || x.Value == "" || !source.CleanAttribute(x.Value) {
 				tb.Errorf("event %d: extension %q = %q", i, x.Name, x.Value)
 			}
+		}
+		if !source.CleanAttribute(e.Tenant) {
+			tb.Errorf("event %d: tenant %q", i, e.Tenant)
 		}
 		if e.Endpoint != "" || !e.Received.IsZero() {
 			tb.Errorf("event %d: Endpoint and Received are not the source's to fill", i)

@@ -85,7 +85,7 @@ func (h Harness) concurrent(t *testing.T) {
 	for worker := range 8 {
 		done.Go(func() {
 			for n := worker; n < len(requests); n += 8 {
-				_, refusal := s.Verify(requests[n])
+				_, refusal := source.Verify(s, requests[n])
 				if refused := refusal != nil; refused != (h.BodySigned && n%3 == 0) {
 					t.Errorf("callback %d: refusal %v", n, refusal)
 				}

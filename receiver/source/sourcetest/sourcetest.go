@@ -32,6 +32,8 @@ type Harness struct {
 
 	// Unknown is a callback of a kind that the platform may add tomorrow, and UnknownType the type of its event.
 	Unknown, UnknownType string
+	// Tenant is that of the first sample's event.
+	Tenant string
 	// Stored is the answer to a callback that is safe, byte for byte; Refused the answer to a refusal with the detail `say "why"`.
 	Stored, Refused string
 	// Within is the platform's time limit.
@@ -84,7 +86,7 @@ func clone(r *source.Request) *source.Request {
 // accept fails the test unless the request is verified and identified, and returns its events.
 func accept(tb testing.TB, s source.Source, r *source.Request) []event.Event {
 	tb.Helper()
-	if _, refusal := s.Verify(r); refusal != nil {
+	if _, refusal := source.Verify(s, r); refusal != nil {
 		tb.Fatalf("Verify: refused as %s: %s", refusal.Reason, refusal.Detail)
 	}
 	events, refusal := s.Identify(nil, r)
@@ -97,7 +99,7 @@ func accept(tb testing.TB, s source.Source, r *source.Request) []event.Event {
 // refuse fails the test unless the request is refused, with one of the reasons if there are any.
 func refuse(tb testing.TB, s source.Source, r *source.Request, want ...source.Reason) {
 	tb.Helper()
-	_, refusal := s.Verify(r)
+	_, refusal := source.Verify(s, r)
 	if refusal == nil {
 		_, refusal = s.Identify(nil, r)
 	}

@@ -35,7 +35,7 @@ func (h Harness) verify(t *testing.T) {
 	})
 	t.Run("an empty body has its own signature", func(t *testing.T) {
 		r := request(t, sim, nil, now)
-		if _, refusal := h.Source(t, credential).Verify(r); refusal != nil {
+		if _, refusal := source.Verify(h.Source(t, credential), r); refusal != nil {
 			t.Errorf("refused as %s", refusal.Reason)
 		}
 	})
@@ -47,14 +47,50 @@ func (h Harness) verify(t *testing.T) {
 			t.Error("the request is not as it was")
 		}
 	})
+	t.Run("the head alone", h.head)
 	t.Run("a tampered body", h.tamperedBody)
 	t.Run("a tampered query or header", h.tamperedProof)
 	t.Run("an old or early callback", h.window)
 }
 
+// head checks that what is wrong with the query and the headers alone is refused before there is a body, and nothing else.
+func (h Harness) head(t *testing.T) {
+	sim, s := h.Simulator(t, credential), h.Source(t, credential)
+	good := request(t, sim, sim.Samples()[0].Body, now)
+	check := func(what string, s source.Source, change func(*source.Request), wantRefused bool) {
+		t.Helper()
+		r := clone(good)
+		change(r)
+		proof, refusal := s.VerifyHead(r)
+		if refused := refusal != nil; refused != wantRefused {
+			t.Errorf("%s: refused = %t, want %t", what, refused, wantRefused)
+		}
+		whole := clone(good)
+		change(whole)
+		r.Body = []byte("other")
+		if again, other := s.VerifyHead(r); other != refusal || again != proof {
+			t.Errorf("%s: the body makes a difference", what)
+		}
+		if _, all := source.Verify(s, whole); refusal != nil && all != refusal {
+			t.Errorf("%s: the head is refused with %v, the whole with %v", what, refusal, all)
+		}
+	}
+	check("a good callback", s, func(r *source.Request) { r.Body = nil }, false)
+	check("nothing", s, func(r *source.Request) { *r = source.Request{Received: now} }, true)
+	check("a wrong key", h.Source(t, otherCredential), func(r *source.Request) { r.Body = nil }, !h.BodySigned)
+	for _, name := range h.SignedHeader {
+		for _, bad := range []string{"", " ", "none", good.Header.Get(name) + "0"} {
+			check(name+" "+bad, s, func(r *source.Request) { r.Header.Set(name, bad) }, true)
+		}
+	}
+	if h.Window > 0 {
+		check("a stale callback", s, func(r *source.Request) { r.Received = now.Add(2 * h.Window) }, true)
+	}
+}
+
 func (h Harness) wantKey(t *testing.T, s source.Source, r *source.Request, want int) {
 	t.Helper()
-	proof, refusal := s.Verify(r)
+	proof, refusal := source.Verify(s, r)
 	if refusal != nil {
 		t.Fatalf("refused as %s: %s", refusal.Reason, refusal.Detail)
 	}
@@ -71,7 +107,7 @@ func (h Harness) tamperedBody(t *testing.T) {
 	sim, s := h.Simulator(t, credential), h.Source(t, credential)
 	good := request(t, sim, sim.Samples()[0].Body, now)
 	check := func(r *source.Request, what string, at int) {
-		_, refusal := s.Verify(r)
+		_, refusal := source.Verify(s, r)
 		if refused := refusal != nil; refused != h.BodySigned {
 			t.Errorf("%s at byte %d: refused = %t, want %t", what, at, refused, h.BodySigned)
 		}
@@ -168,7 +204,7 @@ func (h Harness) window(t *testing.T) {
 		r := request(t, sim, body, now.Truncate(time.Second))
 		r.Received = r.Received.Add(late)
 		h.wantKey(t, s, r, 0)
-		if proof, _ := s.Verify(r); proof.Skew != -late {
+		if proof, _ := source.Verify(s, r); proof.Skew != -late {
 			t.Errorf("received %s late: Skew = %s, want %s", late, proof.Skew, -late)
 		}
 	}
@@ -176,11 +212,11 @@ func (h Harness) window(t *testing.T) {
 		r := request(t, sim, body, now.Truncate(time.Second))
 		r.Received = r.Received.Add(late)
 		refuse(t, s, r, source.ReasonStale)
-		if proof, _ := s.Verify(r); !proof.Dated || proof.Skew != -late {
+		if proof, _ := source.Verify(s, r); !proof.Dated || proof.Skew != -late {
 			t.Errorf("received %s late: Dated, Skew = %t, %s, want true, %s", late, proof.Dated, proof.Skew, -late)
 		}
 		refuse(t, h.Source(t, otherCredential), r, source.ReasonSignatureWrong)
-		if proof, _ := h.Source(t, otherCredential).Verify(r); proof.Dated {
+		if proof, _ := source.Verify(h.Source(t, otherCredential), r); proof.Dated {
 			t.Error("a callback that is not signed right is dated")
 		}
 	}

@@ -49,6 +49,7 @@ func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, 
 		ContentType: event.ContentTypeJSON,
 		Time:        m.time(k),
 		Extensions:  m.extensions(),
+		Tenant:      source.Tenant(m.seller()),
 		Body:        r.Body,
 	}), nil
 }
@@ -158,12 +159,20 @@ func (s *Source) subject(m *message, k *kind) string {
 			return source.Attribute(m.fields[f])
 		}
 	}
-	for _, f := range [...]field{envelopeSeller, dataSeller, sellerIDCamel} {
-		if m.fields[f] != "" {
-			return source.Attribute(m.fields[f])
-		}
+	if seller := m.seller(); seller != "" {
+		return source.Attribute(seller)
 	}
 	return source.Attribute(s.appKey)
+}
+
+// seller is whose push it is, empty for a broadcast. It is the tenant of rate limits.
+func (m *message) seller() string {
+	for _, f := range [...]field{envelopeSeller, dataSeller, sellerIDCamel} {
+		if m.fields[f] != "" {
+			return m.fields[f]
+		}
+	}
+	return ""
 }
 
 func (m *message) time(k *kind) time.Time {

@@ -89,6 +89,10 @@ func TestIdentify_documentedTypes(t *testing.T) {
 		t.Run(sample.Name, func(t *testing.T) {
 			want := documented[sample.Name]
 			got := identified(t, string(sample.Body))
+			wantTenant := "200168"
+			if sample.Name == "message-12" {
+				wantTenant = "" // a broadcast
+			}
 			diff := cmp.Diff(event.Event{
 				ID:          event.NewID(append([]string{appKey, want.wantType}, want.wantKey...)...),
 				Type:        "com.lazada.push." + want.wantType,
@@ -97,6 +101,7 @@ func TestIdentify_documentedTypes(t *testing.T) {
 				ContentType: "application/json",
 				Time:        time.UnixMilli(want.wantTime).UTC(),
 				Extensions:  want.wantExtensions,
+				Tenant:      wantTenant,
 				Body:        sample.Body,
 			}, got)
 			if diff != "" {

@@ -5,6 +5,7 @@
 package lazada
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -81,21 +82,35 @@ var (
 	}
 )
 
-// Verify compares the Authorization header with HMAC-SHA256(app secret, app key followed by the raw body).
-func (s *Source) Verify(r *source.Request) (source.Proof, *source.Refusal) {
-	proof := source.Proof{Key: -1}
-	values := r.Header[authorization]
-	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
-		return proof, signatureMissing
-	}
-	sum, ok := source.ParseDigest(values[0])
-	if !ok {
-		return proof, signatureWrong
+// VerifyHead refuses a push whose Authorization header is missing or can't be a signature, whatever the body is.
+func (s *Source) VerifyHead(r *source.Request) (source.Proof, *source.Refusal) {
+	_, refusal := signature(r)
+	return source.Proof{Key: -1}, refusal
+}
+
+// VerifyBody compares the Authorization header with HMAC-SHA256(app secret, app key followed by the raw body).
+func (s *Source) VerifyBody(r *source.Request, proof source.Proof) (source.Proof, *source.Refusal) {
+	sum, refusal := signature(r)
+	if refusal != nil {
+		return proof, refusal
 	}
 	if proof.Key = s.keys.Match(&sum, s.signedKey, r.Body); proof.Key < 0 {
 		return proof, signatureWrong
 	}
 	return proof, nil
+}
+
+// signature reads the Authorization header.
+func signature(r *source.Request) ([sha256.Size]byte, *source.Refusal) {
+	values := r.Header[authorization]
+	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
+		return [sha256.Size]byte{}, signatureMissing
+	}
+	sum, ok := source.ParseDigest(values[0])
+	if !ok {
+		return sum, signatureWrong
+	}
+	return sum, nil
 }
 
 // stored is what Lazada is told of a push that is safe. Only the status counts; the body is for people.

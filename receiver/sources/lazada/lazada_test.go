@@ -58,6 +58,7 @@ func TestConformance(t *testing.T) {
 		Unparsed:     "com.lazada.push.unparsed",
 		Unknown:      `{"seller_id":"1","message_type":99,"data":{"k":1},"timestamp":1700000000,"site":"lazada_sg"}`,
 		UnknownType:  "com.lazada.push.99",
+		Tenant:       "200168",
 		Stored:       `{}`,
 		Refused:      `{"error":"say \"why\""}`,
 		Within:       500 * time.Millisecond,
@@ -116,7 +117,7 @@ func TestVectors(t *testing.T) {
 		t.Run(vector.Name, func(t *testing.T) {
 			s := newSource(t, vector.AppKey, "another", vector.AppSecret)
 			r := signed(vector.Body, vector.Authorization)
-			if proof, refusal := s.Verify(r); refusal != nil || proof.Key != 1 || proof.Dated {
+			if proof, refusal := source.Verify(s, r); refusal != nil || proof.Key != 1 || proof.Dated {
 				t.Fatalf("Verify: %+v, %+v", proof, refusal)
 			}
 			events, refusal := s.Identify(nil, r)
@@ -151,7 +152,7 @@ func TestVectors(t *testing.T) {
 			if vector.Authorization == "" {
 				want = source.ReasonSignatureMissing
 			}
-			_, refusal := s.Verify(signed(bodies[v.NegativeBody], vector.Authorization))
+			_, refusal := source.Verify(s, signed(bodies[v.NegativeBody], vector.Authorization))
 			if refusal == nil || refusal.Reason != want || refusal.Status != 401 {
 				t.Errorf("got %+v, want 401 %s", refusal, want)
 			}
@@ -159,7 +160,7 @@ func TestVectors(t *testing.T) {
 	}
 	for _, vector := range v.Positive {
 		for _, authorization := range []string{vector.Authorization, "  " + vector.Authorization + "\t", strings.ToLower(vector.Authorization)} {
-			if _, refusal := s.Verify(signed(bodies[v.NegativeBody], authorization)); refusal != nil {
+			if _, refusal := source.Verify(s, signed(bodies[v.NegativeBody], authorization)); refusal != nil {
 				t.Errorf("%s: %q is refused", vector.Name, authorization)
 			}
 		}
@@ -201,7 +202,7 @@ func TestVerify_takesNothingFromTheQuery(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &source.Request{Query: "Authorization=" + made.Header.Get("Authorization"), Body: body}
-	if _, refusal := newSource(t, appKey, appSecret).Verify(r); refusal != signatureMissing {
+	if _, refusal := source.Verify(newSource(t, appKey, appSecret), r); refusal != signatureMissing {
 		t.Errorf("got %+v, want a missing signature", refusal)
 	}
 }
@@ -219,7 +220,7 @@ func BenchmarkCallback(b *testing.B) {
 	b.Run("Verify", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, refusal := s.Verify(r); refusal != nil {
+			if _, refusal := source.Verify(s, r); refusal != nil {
 				b.Fatal(refusal)
 			}
 		}

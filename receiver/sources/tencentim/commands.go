@@ -85,6 +85,12 @@ var accounts = [...]field{
 	operatorAccount, ownerAccount, adminAccount,
 }
 
+// actors are who acted: the tenant of rate limits. The first that is there counts; operators come before those whose message or group it is.
+var actors = [...]field{
+	operatorAccount, requesterAccount, requestorAccount, fromAccount, reportAccount, infoAccount, pairAccount, adminAccount, ownerAccount,
+	officialAccount,
+}
+
 // kind is what is known of one command.
 type kind struct {
 	// typ is the CloudEvents type.

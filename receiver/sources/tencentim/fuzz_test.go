@@ -38,7 +38,7 @@ func FuzzIdentify(f *testing.F) {
 	s := newSource(f, cfg, secrets)
 	f.Fuzz(func(t *testing.T, query string, body []byte) {
 		r := &source.Request{Query: query, Body: body, Received: now}
-		if proof, refusal := s.Verify(r); refusal == nil && proof.Key != 0 {
+		if proof, refusal := source.Verify(s, r); refusal == nil && proof.Key != 0 {
 			t.Errorf("verified with %+v", proof)
 		}
 		events, refusal := s.Identify(nil, r)

@@ -105,6 +105,7 @@ func (s *Source) add(dst []event.Event, q *query, command string, m *message, bo
 		ContentType: event.ContentTypeJSON,
 		Time:        m.time(),
 		Extensions:  s.extensions(q),
+		Tenant:      source.Tenant(m.actor()),
 		Body:        body,
 	})
 }
@@ -195,6 +196,16 @@ func (s *Source) subject(m *message) string {
 		}
 	}
 	return s.sdkAppID
+}
+
+// actor is the account that acted, empty if none is named.
+func (m *message) actor() string {
+	for _, account := range actors {
+		if m.fields[account] != "" {
+			return m.fields[account]
+		}
+	}
+	return ""
 }
 
 // conversation is the same whoever of the two speaks.

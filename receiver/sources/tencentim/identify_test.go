@@ -50,37 +50,38 @@ func TestIdentify_samples(t *testing.T) {
 		wantSubject string
 		wantTime    int64
 		wantKey     []string
+		wantTenant  string
 	}{
-		"Alert.RequestOverLimit":               {"1400000001", happened, nil},
-		"Bot.OnC2CMessage":                     {chat, sent, nil},
-		"Bot.OnGroupMessage":                   {group, sent, nil},
-		"C2C.CallbackAfterC2CMsgExtension":     {chat, happened, nil},
-		"C2C.CallbackAfterModifyMsg":           {chat, happened, nil},
-		"C2C.CallbackAfterMsgReadReceipt":      {chat, happened, nil},
-		"C2C.CallbackAfterMsgReport":           {chat, happened, nil},
-		"C2C.CallbackAfterMsgWithDraw":         {chat, happened, conversation},
-		"C2C.CallbackAfterSendMsg":             {chat, sent, conversation},
-		"C2C.CallbackBeforeSendMsg":            {chat, sent, conversation},
-		"Call.CallbackAfterStartCall":          {"5f0e7c1a-6b9d-4f57-9c33-71d2a0b4e801", happened, nil},
-		"ContentCallback.ResultNotify":         {chat, happened, nil},
-		"Follow.CallbackAfterFollowAdd":        {"buyer_1001", happened, nil},
-		"Group.CallbackAfterCreateGroup":       {group, happened, nil},
-		"Group.CallbackAfterCreateTopic":       {"@TGS#_2MARKET8", happened, nil},
-		"Group.CallbackAfterGroupInfoChanged":  {group, happened, nil},
-		"Group.CallbackAfterMemberExit":        {group, happened, nil},
-		"Group.CallbackAfterModifyMsg":         {group, happened, nil},
-		"Group.CallbackAfterNewMemberJoin":     {group, happened, nil},
-		"Group.CallbackAfterReadReceipt":       {group, happened, nil},
-		"Group.CallbackAfterRecallMsg":         {group, happened, nil},
-		"Group.CallbackAfterSendMsg":           {group, happened, []string{group, "123"}},
-		"Group.CallbackBeforeCreateGroup":      {"shop_2001", happened, nil},
-		"Group.CallbackBeforeSendMsg":          {group, happened, nil},
-		"OfficialAccount.CallbackAfterSendMsg": {"#TOA#_2001", happened, nil},
-		"Profile.CallbackPortraitSet":          {"buyer_1001", happened, nil},
-		"Sns.CallbackBlackListAdd":             {"buyer_1001", happened, nil},
-		"Sns.CallbackFriendAdd":                {"buyer_1001", happened, nil},
-		"Sns.CallbackPrevFriendAdd":            {"buyer_1001", happened, nil},
-		"State.StateChange":                    {"buyer_1001", happened, nil},
+		"Alert.RequestOverLimit":               {"1400000001", happened, nil, ""},
+		"Bot.OnC2CMessage":                     {chat, sent, nil, "buyer_1001"},
+		"Bot.OnGroupMessage":                   {group, sent, nil, "buyer_1001"},
+		"C2C.CallbackAfterC2CMsgExtension":     {chat, happened, nil, "buyer_1001"},
+		"C2C.CallbackAfterModifyMsg":           {chat, happened, nil, "buyer_1001"},
+		"C2C.CallbackAfterMsgReadReceipt":      {chat, happened, nil, "buyer_1001"},
+		"C2C.CallbackAfterMsgReport":           {chat, happened, nil, "shop_2001"},
+		"C2C.CallbackAfterMsgWithDraw":         {chat, happened, conversation, "buyer_1001"},
+		"C2C.CallbackAfterSendMsg":             {chat, sent, conversation, "buyer_1001"},
+		"C2C.CallbackBeforeSendMsg":            {chat, sent, conversation, "buyer_1001"},
+		"Call.CallbackAfterStartCall":          {"5f0e7c1a-6b9d-4f57-9c33-71d2a0b4e801", happened, nil, ""},
+		"ContentCallback.ResultNotify":         {chat, happened, nil, "buyer_1001"},
+		"Follow.CallbackAfterFollowAdd":        {"buyer_1001", happened, nil, "buyer_1001"},
+		"Group.CallbackAfterCreateGroup":       {group, happened, nil, "shop_2001"},
+		"Group.CallbackAfterCreateTopic":       {"@TGS#_2MARKET8", happened, nil, "shop_2001"},
+		"Group.CallbackAfterGroupInfoChanged":  {group, happened, nil, "shop_2001"},
+		"Group.CallbackAfterMemberExit":        {group, happened, nil, "buyer_1002"},
+		"Group.CallbackAfterModifyMsg":         {group, happened, nil, "buyer_1001"},
+		"Group.CallbackAfterNewMemberJoin":     {group, happened, nil, "shop_2001"},
+		"Group.CallbackAfterReadReceipt":       {group, happened, nil, ""},
+		"Group.CallbackAfterRecallMsg":         {group, happened, nil, "buyer_1001"},
+		"Group.CallbackAfterSendMsg":           {group, happened, []string{group, "123"}, "buyer_1001"},
+		"Group.CallbackBeforeCreateGroup":      {"shop_2001", happened, nil, "shop_2001"},
+		"Group.CallbackBeforeSendMsg":          {group, happened, nil, "buyer_1001"},
+		"OfficialAccount.CallbackAfterSendMsg": {"#TOA#_2001", happened, nil, "#TOA#_2001"},
+		"Profile.CallbackPortraitSet":          {"buyer_1001", happened, nil, "buyer_1001"},
+		"Sns.CallbackBlackListAdd":             {"buyer_1001", happened, nil, "buyer_1001"},
+		"Sns.CallbackFriendAdd":                {"buyer_1001", happened, nil, "buyer_1001"},
+		"Sns.CallbackPrevFriendAdd":            {"buyer_1001", happened, nil, "buyer_1001"},
+		"State.StateChange":                    {"buyer_1001", happened, nil, "buyer_1001"},
 	}
 	cfg, secrets := endpoint(sdkAppID, token)
 	sim := newSimulator(t, cfg, secrets)
@@ -118,7 +119,8 @@ func TestIdentify_samples(t *testing.T) {
 				Extensions: []event.Extension{
 					{Name: "sdkappid", Value: "1400000001"}, {Name: "clientip", Value: "203.0.113.7"}, {Name: "optplatform", Value: "iOS"},
 				},
-				Body: sample.Body,
+				Tenant: want.wantTenant,
+				Body:   sample.Body,
 			}}, events)
 			if diff != "" {
 				t.Errorf("event (-want +got):\n%s", diff)
@@ -250,6 +252,25 @@ func TestIdentify_typeAndSubject(t *testing.T) {
 				t.Errorf("got type %q, subject %q, want %q, %q", got.Type, got.Subject, test.wantType, test.wantSubject)
 			}
 		})
+	}
+}
+
+func TestIdentify_tenant(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	for fields, want := range map[string]string{
+		`"From_Account":"a","To_Account":"b"`:                   "a",
+		`"From_Account":"a","Operator_Account":"o"`:             "o",
+		`"Owner_Account":"w","Admin_Account":"m"`:               "m",
+		`"Operator_Account":"","Info":{"To_Account":"b"}`:       "b",
+		`"To_Account":"b"`:                                      "",
+		`"From_Account":"null"`:                                 "",
+		`"From_Account":"` + long + `"`:                         hashed(long),
+		`"From_Account":144115212830834855,"GroupId":"g"`:       "144115212830834855",
+		`"PairList":[{"From_Account":"p"}],"Owner_Account":"w"`: "p",
+	} {
+		if got := identified(t, `{"CallbackCommand":"A.B",`+fields+`}`).Tenant; got != want {
+			t.Errorf("%s: tenant %q, want %q", fields, got, want)
+		}
 	}
 }
 

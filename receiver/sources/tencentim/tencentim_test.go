@@ -76,6 +76,7 @@ func TestConformance(t *testing.T) {
 		NotJSON:     source.ReasonNotJSON,
 		Unknown:     `{"CallbackCommand":"Group.CallbackAfterSomethingNew","GroupId":"@TGS#1","EventTime":1751440210456}`,
 		UnknownType: "com.tencent.im.Group.CallbackAfterSomethingNew",
+		Tenant:      "buyer_1001",
 		Stored:      `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}`,
 		Refused:     `{"ActionStatus":"FAIL","ErrorCode":1,"ErrorInfo":"say \"why\""}`,
 		Within:      2 * time.Second,
@@ -146,12 +147,12 @@ func TestVectors_sign(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := signed(vector.RequestTime, vector.Sign, time.Unix(seconds-5, 0))
-			proof, refusal := newSource(t, cfg, secrets).Verify(r)
+			proof, refusal := source.Verify(newSource(t, cfg, secrets), r)
 			if want := (source.Proof{Key: 1, Dated: true, Skew: 5 * time.Second}); refusal != nil || proof != want {
 				t.Errorf("got %+v, %+v, want %+v", proof, refusal, want)
 			}
 			r.Query = strings.Replace(r.Query, vector.Sign, strings.ToUpper(vector.Sign), 1)
-			if _, refusal := newSource(t, cfg, secrets).Verify(r); refusal != nil {
+			if _, refusal := source.Verify(newSource(t, cfg, secrets), r); refusal != nil {
 				t.Errorf("upper case: %+v", refusal)
 			}
 		})
@@ -160,13 +161,13 @@ func TestVectors_sign(t *testing.T) {
 	cfg, secrets := endpoint(sdkAppID, good.Token)
 	s := newSource(t, cfg, secrets)
 	for _, vector := range v.Negative {
-		if _, refusal := s.Verify(signed(good.RequestTime, vector.Sign, time.Unix(1700000000, 0))); refusal != signatureWrong {
+		if _, refusal := source.Verify(s, signed(good.RequestTime, vector.Sign, time.Unix(1700000000, 0))); refusal != signatureWrong {
 			t.Errorf("%s: got %+v, want a wrong signature", vector.Name, refusal)
 		}
 	}
 	for _, w := range v.Window {
 		r := signed(good.RequestTime, good.Sign, time.Unix(w.Now, 0))
-		proof, refusal := s.Verify(r)
+		proof, refusal := source.Verify(s, r)
 		if accepted := refusal == nil; accepted != w.Accept || !accepted && refusal.Reason != source.ReasonStale {
 			t.Errorf("at %d: %+v, want accepted = %t", w.Now, refusal, w.Accept)
 		}
@@ -201,7 +202,7 @@ func TestVectors_requests(t *testing.T) {
 			}
 			_, query, _ := strings.Cut(vector.Target, "?")
 			r := &source.Request{Query: query, Body: vector.Body, Received: time.Unix(1700000030, 0)}
-			if _, refusal := s.Verify(r); refusal != nil {
+			if _, refusal := source.Verify(s, r); refusal != nil {
 				t.Fatalf("Verify: %+v", refusal)
 			}
 			events, refusal := s.Identify(nil, r)
@@ -315,7 +316,7 @@ func TestVerify(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			cfg, secrets := test.endpoint()
-			proof, refusal := newSource(t, cfg, secrets).Verify(&source.Request{Query: test.query, Received: now})
+			proof, refusal := source.Verify(newSource(t, cfg, secrets), &source.Request{Query: test.query, Received: now})
 			if refusal != test.want || proof.Key != test.wantKey || proof.Dated != (test.wantKey >= 0) {
 				t.Errorf("got %+v, %+v, want key %d, %+v", proof, refusal, test.wantKey, test.want)
 			}
@@ -331,12 +332,12 @@ func TestVerify_tolerance(t *testing.T) {
 		-2 * time.Second: true, 2 * time.Second: true, 2*time.Second + 999*time.Millisecond: true,
 		-2*time.Second - time.Millisecond: false, 3 * time.Second: false, math.MaxInt64: false, math.MinInt64: false,
 	} {
-		_, refusal := s.Verify(&source.Request{Query: "SdkAppid=1400000001&" + t1, Received: now.Add(late)})
+		_, refusal := source.Verify(s, &source.Request{Query: "SdkAppid=1400000001&" + t1, Received: now.Add(late)})
 		if accepted := refusal == nil; accepted != want {
 			t.Errorf("received %s late: accepted = %t, want %t", late, accepted, want)
 		}
 	}
-	_, refusal := s.Verify(&source.Request{Query: "SdkAppid=1400000001&" + t1, Received: now.Add(time.Hour)})
+	_, refusal := source.Verify(s, &source.Request{Query: "SdkAppid=1400000001&" + t1, Received: now.Add(time.Hour)})
 	if refusal == nil || refusal.Reason != source.ReasonStale || refusal.Status != 401 || !strings.Contains(refusal.Detail, "2s") {
 		t.Errorf("got %+v", refusal)
 	}
@@ -396,7 +397,7 @@ func BenchmarkCallback(b *testing.B) {
 	b.Run("Verify", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, refusal := s.Verify(r); refusal != nil {
+			if _, refusal := source.Verify(s, r); refusal != nil {
 				b.Fatal(refusal)
 			}
 		}

@@ -78,12 +78,12 @@ func unescape(value string) string {
 	return text
 }
 
-// Verify compares Sign with SHA-256(token followed by RequestTime), and RequestTime with the clock.
+// VerifyHead compares Sign with SHA-256(token followed by RequestTime), and RequestTime with the clock.
 //
 // Where several things are wrong, the one to mend first is told: another app's SdkAppid, then a missing Sign or RequestTime, then a wrong
 // Sign, then the time. So only a callback that is signed right is ever called stale, and only such a one has a dated Proof: nobody
 // without the token can shift the clock skew that people watch.
-func (s *Source) Verify(r *source.Request) (source.Proof, *source.Refusal) {
+func (s *Source) VerifyHead(r *source.Request) (source.Proof, *source.Refusal) {
 	proof := source.Proof{Key: -1}
 	q := parseQuery(r.Query)
 	switch {
@@ -111,6 +111,11 @@ func (s *Source) Verify(r *source.Request) (source.Proof, *source.Refusal) {
 		return proof, s.stale
 	}
 	return proof, nil
+}
+
+// VerifyBody lets pass what VerifyHead did: Sign does not cover the body.
+func (s *Source) VerifyBody(_ *source.Request, head source.Proof) (source.Proof, *source.Refusal) {
+	return head, nil
 }
 
 // match returns the position of the first token that gives sign, or -1. All tokens are tried and compared in constant time.
