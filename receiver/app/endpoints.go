@@ -45,6 +45,7 @@ type endpoints struct {
 	buffer  buffer.Buffer // nil: none of them has one
 	ingest  *ingest.Handler
 	metrics *delivery.Metrics
+	memory  *delivery.Memory
 
 	revision int64 // the last one given
 
@@ -54,7 +55,7 @@ type endpoints struct {
 }
 
 func newEndpoints(o Options, b buffer.Buffer, h *ingest.Handler, m *delivery.Metrics) *endpoints {
-	return &endpoints{o: o, buffer: b, ingest: h, metrics: m, live: map[string]*served{}, leaving: map[string]*served{}}
+	return &endpoints{o: o, buffer: b, ingest: h, metrics: m, memory: delivery.NewMemory(0), live: map[string]*served{}, leaving: map[string]*served{}}
 }
 
 // build makes what a configuration needs beyond what is there already, in the configuration's order, and starts nothing. If any of it is
@@ -135,7 +136,7 @@ func (s *endpoints) swap(next []*served) {
 	routes := make([]ingest.Endpoint, 0, len(next))
 	for _, n := range next {
 		if n.direct == nil && !buffered(&n.config) {
-			n.direct = delivery.NewDirect(delivery.DirectOptions{Endpoint: n.config.Key(), Metrics: s.metrics, Now: s.o.Now}, n.aim())
+			n.direct = delivery.NewDirect(delivery.DirectOptions{Endpoint: n.config.Key(), Metrics: s.metrics, Log: s.o.Log, Now: s.o.Now}, n.aim())
 		}
 		routes = append(routes, ingest.Endpoint{
 			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.intake(),
@@ -203,7 +204,7 @@ func (s *endpoints) handOver(n, before *served) {
 	n.delivering = true
 	n.dispatcher = dispatch(delivery.Options{
 		Endpoint: n.config.Key(), Queue: n.queue, Target: n.target, Policy: delivery.PolicyOf(n.config.Delivery),
-		DrainTime: s.o.DrainTimeout, Metrics: s.metrics, Log: s.o.Log, Now: s.o.Now,
+		Memory: s.memory, DrainTime: s.o.DrainTimeout, Metrics: s.metrics, Log: s.o.Log, Now: s.o.Now,
 	}, n.dispatcher)
 }
 

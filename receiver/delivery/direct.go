@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -33,6 +35,8 @@ type DirectOptions struct {
 	Endpoint string
 	// Metrics are shared by all endpoints. Nil: not measured.
 	Metrics *Metrics
+	// Log is where it is told that the target is down, and up again. Nil: slog.Default.
+	Log *slog.Logger
 	// Now is the clock that metrics are told by. Nil: time.Now.
 	Now func() time.Time
 }
@@ -51,12 +55,16 @@ type Aim struct {
 type aim struct {
 	Aim
 	slots   chan struct{} // holds one for each attempt under way
-	users   int           // guarded by Direct.mu, as is retired
+	breaker *breaker
+	users   int // guarded by Direct.mu, as is retired
 	retired bool
 }
 
-func newAim(a Aim) *aim {
-	return &aim{Aim: a, slots: make(chan struct{}, Policy{MaxInFlight: a.MaxInFlight}.withDefaults().MaxInFlight)}
+func (d *Direct) newAim(a Aim) *aim {
+	limit := Policy{MaxInFlight: a.MaxInFlight}.withDefaults().MaxInFlight
+	return &aim{Aim: a, slots: make(chan struct{}, limit), breaker: newBreaker(breakerOptions{
+		limit: limit, atOnce: true, rand: rand.Float64, metrics: d.metrics, report: &reporter{log: d.o.Log.With("endpoint", d.o.Endpoint)},
+	})}
 }
 
 // NewDirect returns a Direct that delivers to first.
@@ -67,7 +75,12 @@ func NewDirect(o DirectOptions, first Aim) *Direct {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Direct{o: o, metrics: o.Metrics.endpoint(o.Endpoint), aim: newAim(first)}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	d := &Direct{o: o, metrics: o.Metrics.endpoint(o.Endpoint)}
+	d.aim = d.newAim(first)
+	return d
 }
 
 // Aim delivers to next from now on. Attempts under way end where they began, and their target is closed then. A closed Direct closes next's
@@ -80,7 +93,7 @@ func (d *Direct) Aim(next Aim) {
 		return
 	}
 	d.aim.retire()
-	d.aim = newAim(next)
+	d.aim = d.newAim(next)
 }
 
 // Close has further events refused with buffer.ErrClosed and the target closed once the attempts under way have ended.
@@ -97,7 +110,8 @@ func (d *Direct) Close() {
 func (d *Direct) Wait() { d.underWay.Wait() }
 
 // Append makes one attempt for each event, one after another, and returns nil when the target has taken all of them. The first that it
-// does not take, or not before ctx or the target's timeout ends, is the last. Errors: buffer.ErrNotDelivered with what happened,
+// does not take, or not before ctx or the target's timeout ends, is the last. While the target is down, all but a probe now and then are refused
+// at once. Errors: buffer.ErrNotDelivered with what happened,
 // buffer.ErrSuspended, buffer.ErrClosed. Whatever the error, events may have been delivered.
 func (d *Direct) Append(ctx context.Context, events []event.Event) (buffer.Appended, error) {
 	a := d.enter()
@@ -107,6 +121,9 @@ func (d *Direct) Append(ctx context.Context, events []event.Event) (buffer.Appen
 	defer d.leave(a)
 	if a.Suspend {
 		return buffer.Appended{}, buffer.ErrSuspended
+	}
+	if !a.breaker.mayEnter() { // not worth the wait for a slot
+		return buffer.Appended{}, a.breaker.refusal()
 	}
 	select {
 	case a.slots <- struct{}{}:
@@ -118,7 +135,11 @@ func (d *Direct) Append(ctx context.Context, events []event.Event) (buffer.Appen
 		if ctx.Err() != nil {
 			return buffer.Appended{}, fmt.Errorf("%w: the time was over after %d of %d events", buffer.ErrNotDelivered, i, len(events))
 		}
-		if res := d.attempt(ctx, a.Target, events[i]); res.Class != target.Delivered {
+		leave, ok := a.breaker.enter()
+		if !ok {
+			return buffer.Appended{}, a.breaker.refusal()
+		}
+		if res := d.attempt(ctx, a, leave, events[i]); res.Class != target.Delivered {
 			return buffer.Appended{}, fmt.Errorf("%w: %s", buffer.ErrNotDelivered, res.Detail)
 		}
 	}
@@ -127,17 +148,17 @@ func (d *Direct) Append(ctx context.Context, events []event.Event) (buffer.Appen
 
 // attempt sends a copy of the event's body: a target that answers before it has read everything is still being sent the rest when the
 // caller already uses its memory for another callback.
-func (d *Direct) attempt(ctx context.Context, to target.Target, e event.Event) target.Result {
+func (d *Direct) attempt(ctx context.Context, to *aim, leave ticket, e event.Event) target.Result {
 	e.Body = bytes.Clone(e.Body)
 	d.metrics.inFlight.Inc()
 	d.o.Metrics.underWay.Add(1)
 	start := d.o.Now()
-	res := to.Send(ctx, &e, 1)
+	res := to.Target.Send(ctx, &e, 1)
 	end := d.o.Now()
+	to.breaker.leave(leave, &e, res)
 	d.o.Metrics.underWay.Add(-1)
 	d.metrics.inFlight.Dec()
-	d.metrics.duration.Observe(end.Sub(start).Seconds())
-	d.metrics.attempts.WithLabelValues(res.Outcome).Inc()
+	d.metrics.ended(res.Outcome, end.Sub(start))
 	if res.Class == target.Delivered {
 		d.metrics.lag.Observe(max(0, end.Sub(e.Received).Seconds()))
 	}
@@ -166,6 +187,7 @@ func (d *Direct) leave(a *aim) {
 // retire is called with the lock held, as is closeIfUnused.
 func (a *aim) retire() {
 	a.retired = true
+	a.breaker.retire()
 	a.closeIfUnused()
 }
 

@@ -315,3 +315,73 @@ func TestDirect_metrics(t *testing.T) {
 		}
 	})
 }
+
+// Callbacks for a dead target are refused at once, but for a probe now and then; one that is answered ends that.
+func TestDirect_deadTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, logs := NewMetrics(nil), newLogRecorder()
+		tg := &changing{answer: always(busy), takes: 300 * time.Millisecond}
+		d := NewDirect(DirectOptions{Endpoint: "shop/im", Metrics: m, Log: logs.logger()}, Aim{Target: tg})
+		t.Cleanup(d.Close)
+		n := 0
+		send := func() (time.Duration, error) {
+			n++
+			began := time.Now()
+			_, err := d.Append(t.Context(), []event.Event{sampleEvent(fmt.Sprint(n), 1)})
+			return time.Since(began), err
+		}
+		for range breakerRun {
+			if took, err := send(); took != 300*time.Millisecond || !errors.Is(err, buffer.ErrNotDelivered) {
+				t.Fatalf("got %v after %s, want that it was tried", err, took)
+			}
+		}
+		tried := len(tg.attempts())
+		for range 1000 {
+			if took, err := send(); took != 0 && took != 300*time.Millisecond || !errors.Is(err, buffer.ErrNotDelivered) {
+				t.Fatalf("got %v after %s, want a refusal at once", err, took)
+			}
+			pass(t, 100*time.Millisecond)
+		}
+		if probes := len(tg.attempts()) - tried; probes < 6 || probes > 14 || openCircuits(m) != 1 {
+			t.Errorf("%d attempts in 100 s, want some, and %v circuits are open, want 1", probes, openCircuits(m))
+		}
+		tg.become(always(accepted), 300*time.Millisecond)
+		pass(t, breakerPauseMax)
+		if _, err := send(); err != nil {
+			t.Errorf("a target that is back: %v", err)
+		}
+		var wg sync.WaitGroup
+		for range 64 {
+			n++
+			e := sampleEvent(fmt.Sprint(n), 1)
+			wg.Go(func() {
+				if _, err := d.Append(t.Context(), []event.Event{e}); err != nil {
+					t.Errorf("one of many: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if down, up := logs.count("Target is down, deliveries pause"), logs.count("Target is up, deliveries go on"); down != 1 || up != 1 || openCircuits(m) != 0 {
+			t.Errorf("told %d times that it is down, %d that it is up, and %v circuits are open; want 1, 1, 0", down, up, openCircuits(m))
+		}
+	})
+}
+
+// A new target is not judged by the old one.
+func TestDirect_Aim_forgetsThatTheTargetWasDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMetrics(nil)
+		d := NewDirect(DirectOptions{Endpoint: "shop/im", Metrics: m}, Aim{Target: answering(busy)})
+		t.Cleanup(d.Close)
+		for i := range breakerRun {
+			_, _ = d.Append(t.Context(), []event.Event{sampleEvent(fmt.Sprint(i), 1)})
+		}
+		if got := openCircuits(m); got != 1 {
+			t.Fatalf("%v circuits are open, want 1", got)
+		}
+		d.Aim(Aim{Target: answering(accepted)})
+		if _, err := d.Append(t.Context(), []event.Event{sampleEvent("a", 1)}); err != nil || openCircuits(m) != 0 {
+			t.Errorf("got %v, and %v circuits are open; want neither", err, openCircuits(m))
+		}
+	})
+}

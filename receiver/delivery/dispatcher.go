@@ -36,6 +36,8 @@ type Options struct {
 	Target target.Target
 	// Policy says how. Zero values take its defaults.
 	Policy Policy
+	// Memory bounds the bodies under way, together with those of other dispatchers. Nil: one of its own.
+	Memory *Memory
 	// DrainTime is how long attempts under way may still take once Run's context has ended. Default: 10 s; negative: none.
 	DrainTime time.Duration
 	// Metrics are shared by all dispatchers. Nil: not measured.
@@ -54,6 +56,10 @@ type Dispatcher struct {
 	o       Options
 	metrics *endpointMetrics
 	report  *reporter
+	breaker *breaker
+	share   *share
+	// turn is held by the one worker that leases: it waits for the target to be up, then for memory, then for an event.
+	turn chan struct{}
 
 	mu sync.Mutex
 	// workers counts those that run, idle those of them that wait for an event.
@@ -78,11 +84,20 @@ func New(o Options) *Dispatcher {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
-	return &Dispatcher{
+	if o.Memory == nil {
+		o.Memory = NewMemory(0)
+	}
+	d := &Dispatcher{
 		o:       o,
 		metrics: o.Metrics.endpoint(o.Endpoint),
 		report:  &reporter{log: o.Log.With("endpoint", o.Endpoint)},
+		share:   &share{of: o.Memory},
+		turn:    make(chan struct{}, 1),
 	}
+	d.breaker = newBreaker(breakerOptions{
+		limit: o.Policy.MaxInFlight, unordered: o.Policy.Unordered, rand: o.Rand, metrics: d.metrics, report: d.report,
+	})
+	return d
 }
 
 // Run delivers until ctx ends or the buffer is closed, and must be called once. When ctx ends it leases nothing more at once, gives
@@ -104,6 +119,8 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		}
 	})
 	defer stopDrain()
+	defer context.AfterFunc(ctx, d.breaker.retire)()
+	defer d.breaker.retire()
 	var wg sync.WaitGroup
 	d.mu.Lock()
 	d.startWorker(ctx, attempts, &wg)
@@ -122,7 +139,7 @@ func (d *Dispatcher) startWorker(ctx, attempts context.Context, wg *sync.WaitGro
 // work is one worker. ctx ends the leasing, attempts ends the attempts under way.
 func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
 	for {
-		lease, ok := d.next(ctx)
+		lease, leave, ok := d.next(ctx)
 		if !ok {
 			return
 		}
@@ -133,7 +150,8 @@ func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
 		}
 		d.mu.Unlock()
 
-		d.attempt(attempts, lease)
+		d.attempt(attempts, lease, leave)
+		d.share.give(len(lease.Event.Body))
 
 		d.mu.Lock()
 		d.idle++
@@ -141,40 +159,50 @@ func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// next leases an event; false means that there is nothing more to do.
-func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, bool) {
-	wait := bufferRetryMin
-	for {
+// next leases an event, with the breaker's leave to send it; false means that there is nothing more to do.
+func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, ticket, bool) {
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, ticket{}, false
+	}
+	pause := bufferRetryMin
+	for d.breaker.wait(ctx) && d.share.wait(ctx) {
 		lease, err := d.o.Queue.Next(ctx)
 		if err == nil && ctx.Err() == nil {
-			return lease, true
+			if leave, ok := d.breaker.enter(); ok {
+				d.share.take(len(lease.Event.Body))
+				return lease, leave, true
+			}
 		}
 		if err == nil {
-			d.o.Queue.Release(lease) // leased in the instant of the stop
-			return nil, false
+			d.o.Queue.Release(lease) // leased in the instant of the stop, or when the target had just turned out to be down
+			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, buffer.ErrClosed) {
-			return nil, false
+			break
 		}
 		d.report.bufferFailed("next", err, d.o.Now())
-		if !sleep(ctx, wait) {
-			return nil, false
+		if !sleep(ctx, pause) {
+			break
 		}
-		wait = min(2*wait, bufferRetryMax)
+		pause = min(2*pause, bufferRetryMax)
 	}
+	return nil, ticket{}, false
 }
 
 // attempt sends a leased event and ends its lease.
-func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery) {
+func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery, leave ticket) {
 	d.metrics.inFlight.Inc()
 	d.o.Metrics.underWay.Add(1)
 	start := d.o.Now()
 	res := d.o.Target.Send(ctx, &lease.Event, lease.Attempt)
 	end := d.o.Now()
+	d.breaker.leave(leave, &lease.Event, res)
 	d.o.Metrics.underWay.Add(-1)
 	d.metrics.inFlight.Dec()
-	d.metrics.duration.Observe(end.Sub(start).Seconds())
-	d.metrics.attempts.WithLabelValues(res.Outcome).Inc()
+	d.metrics.ended(res.Outcome, end.Sub(start))
 
 	if res.Class == target.Retryable && ctx.Err() != nil {
 		d.o.Queue.Release(lease) // the stop, not the target, made it fail: it does not count
@@ -186,7 +214,7 @@ func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery) {
 	}
 	switch {
 	case v.dead != "":
-		d.metrics.dead.WithLabelValues(v.dead).Inc()
+		d.metrics.dead[v.dead].Inc()
 		d.report.dead(lease, v.outcome.Reason)
 	case v.outcome.Verdict == buffer.Retry:
 		d.report.failed(lease, res, end)

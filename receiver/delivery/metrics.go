@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -16,6 +17,8 @@ type Metrics struct {
 	inFlight *prometheus.GaugeVec
 	dead     *prometheus.CounterVec
 	lag      *prometheus.HistogramVec
+	open     *prometheus.GaugeVec
+	opened   *prometheus.CounterVec
 
 	underWay atomic.Int64 // the sum of inFlight
 }
@@ -46,6 +49,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from receiving a callback to its successful delivery.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200, 86400},
 		}, []string{"endpoint"}),
+		open: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hookbay_target_circuit_open",
+			Help: "1 while the target counts as down, and deliveries pause but for probes; by what came of the last attempt.",
+		}, []string{"endpoint", "outcome"}),
+		opened: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookbay_target_circuit_opened_total",
+			Help: "How often the target began to count as down, by what came of the last attempt.",
+		}, []string{"endpoint", "outcome"}),
 	}
 }
 
@@ -60,30 +71,50 @@ func (m *Metrics) Drop(endpoint string) {
 	m.inFlight.DeletePartialMatch(l)
 	m.dead.DeletePartialMatch(l)
 	m.lag.DeletePartialMatch(l)
+	m.open.DeletePartialMatch(l)
+	m.opened.DeletePartialMatch(l)
 }
 
 // endpointMetrics are one endpoint's series, looked up once.
 type endpointMetrics struct {
-	attempts      *prometheus.CounterVec
-	dead          *prometheus.CounterVec
+	attempts      map[string]prometheus.Counter // by outcome, those of target.Outcomes
+	dead          map[string]prometheus.Counter // by reason
 	duration, lag prometheus.Observer
 	inFlight      prometheus.Gauge
+	open          map[string]prometheus.Gauge   // by outcome, those of target.Failures
+	opened        map[string]prometheus.Counter // likewise
 }
 
 // endpoint makes every series of an endpoint, so that each is there at zero before the first event.
 func (m *Metrics) endpoint(name string) *endpointMetrics {
-	l := prometheus.Labels{"endpoint": name}
 	em := &endpointMetrics{
-		attempts: m.attempts.MustCurryWith(l),
-		dead:     m.dead.MustCurryWith(l),
-		duration: m.duration.With(l),
-		inFlight: m.inFlight.With(l),
-		lag:      m.lag.With(l),
+		attempts: map[string]prometheus.Counter{},
+		dead:     map[string]prometheus.Counter{},
+		duration: m.duration.WithLabelValues(name),
+		inFlight: m.inFlight.WithLabelValues(name),
+		lag:      m.lag.WithLabelValues(name),
+		open:     map[string]prometheus.Gauge{},
+		opened:   map[string]prometheus.Counter{},
 	}
 	for _, o := range target.Outcomes() {
-		em.attempts.WithLabelValues(o)
+		em.attempts[o] = m.attempts.WithLabelValues(name, o)
 	}
-	em.dead.WithLabelValues(deadRejected)
-	em.dead.WithLabelValues(deadExpired)
+	for _, r := range []string{deadRejected, deadExpired} {
+		em.dead[r] = m.dead.WithLabelValues(name, r)
+	}
+	for _, o := range target.Failures() {
+		em.open[o] = m.open.WithLabelValues(name, o)
+		em.opened[o] = m.opened.WithLabelValues(name, o)
+	}
 	return em
+}
+
+// ended counts an attempt. An outcome that is not in the list counts as the least telling one that is.
+func (em *endpointMetrics) ended(outcome string, took time.Duration) {
+	c := em.attempts[outcome]
+	if c == nil {
+		c = em.attempts[target.OutcomeNetwork]
+	}
+	c.Inc()
+	em.duration.Observe(took.Seconds())
 }

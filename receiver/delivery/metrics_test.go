@@ -45,9 +45,11 @@ hookbay_delivery_attempts_total{endpoint="shop/im",outcome="cancelled"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="dns"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="forbidden_address"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="network"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="not_http"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="odd_status"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="refused"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="reset"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="throttled"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="timeout"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="tls"} 0
 # HELP hookbay_delivery_dead_total Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).
@@ -106,8 +108,8 @@ func TestMetrics_drop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(families) != 5 {
-		t.Errorf("got %d metrics, want 5", len(families))
+	if len(families) != 7 {
+		t.Errorf("got %d metrics, want 7", len(families))
 	}
 	for _, f := range families {
 		for _, s := range f.GetMetric() {

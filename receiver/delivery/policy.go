@@ -17,6 +17,8 @@ type Policy struct {
 	// MaxAge is the age, counted from when the callback was received, beyond which an event whose attempt failed becomes a dead letter
 	// instead of being tried again. Default: 24 h. At least one attempt is always made.
 	MaxAge time.Duration
+	// Unordered says that a subject may have several attempts under way.
+	Unordered bool
 }
 
 // PolicyOf reads an endpoint's configuration.
@@ -26,6 +28,7 @@ func PolicyOf(c config.Delivery) Policy {
 		InitialInterval: time.Duration(c.Retry.InitialInterval),
 		MaxInterval:     time.Duration(c.Retry.MaxInterval),
 		MaxAge:          time.Duration(c.Retry.MaxAge),
+		Unordered:       c.Ordering == config.OrderingNone,
 	}.withDefaults()
 }
 

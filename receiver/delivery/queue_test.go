@@ -160,6 +160,13 @@ func (q *memoryQueue) Release(d *buffer.Delivery) {
 	q.change()
 }
 
+func (q *memoryQueue) add(e event.Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items = append(q.items, &memoryItem{event: e})
+	q.change()
+}
+
 func (q *memoryQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -68,6 +68,9 @@ func retryable(code int) bool {
 }
 
 func statusOutcome(code int) string {
+	if code == http.StatusTooManyRequests {
+		return OutcomeThrottled
+	}
 	switch code / 100 {
 	case 2:
 		return Outcome2xx

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/textproto"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +23,7 @@ const maxDetail = 200
 // It never repeats the text of an error that it does not know: net/http quotes what came instead of an answer, and a peer that
 // echoes the request would put the URL's query and the credentials into the log.
 func failure(ctx context.Context, err error, timeout time.Duration) Result {
-	outcome, detail := OutcomeNetwork, "the connection broke, or what came back is not an HTTP answer"
+	outcome, detail := OutcomeNetwork, "the connection broke before the answer had come"
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -45,18 +46,39 @@ func failure(ctx context.Context, err error, timeout time.Duration) Result {
 		outcome, detail = OutcomeTimeout, "the TLS handshake took too long"
 	case isReset(err):
 		outcome, detail = OutcomeReset, "the target closed the connection without an answer"
+	case notHTTP(err) != "":
+		outcome, detail = OutcomeNotHTTP, notHTTP(err)
 	}
 	return Result{Class: Retryable, Outcome: outcome, Detail: detail}
 }
 
-// isReset also knows the errors for a kept connection that was closed under the request. For one of them net/http exports only its text.
+// isReset also knows the errors for a kept connection that was closed under the request, and for a stream of HTTP/2 that was. For some of them
+// net/http exports only their texts.
 func isReset(err error) bool {
 	for _, e := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
-	return strings.Contains(err.Error(), "server closed idle connection")
+	for _, text := range []string{"server closed idle connection", "stream error: ", "server sent GOAWAY", "client connection lost"} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// notHTTP is empty if err is not about what came back. net/http exports only the texts of these errors, and what it quotes in them stays out.
+func notHTTP(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
+		return fmt.Sprintf("the answer's header, interim answers (1xx) included, is longer than %d KiB", maxAnswerHeader>>10)
+	case isA[textproto.ProtocolError](err), strings.Contains(text, "malformed"), strings.Contains(text, "bad Content-Length"),
+		strings.Contains(text, "too many transfer encodings"), strings.Contains(text, "unsupported transfer encoding"):
+		return "what came back is not an HTTP answer: does another service listen at the target's port?"
+	}
+	return ""
 }
 
 func dialFailure(op *net.OpError) (outcome, detail string) {

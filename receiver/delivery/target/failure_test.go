@@ -127,7 +127,7 @@ func TestHTTP_failures(t *testing.T) {
 					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
 				})
 			},
-			wantOutcome: "network", wantDetail: "the connection broke, or what came back is not an HTTP answer",
+			wantOutcome: "not_http", wantDetail: "the answer's header, interim answers (1xx) included, is longer than 64 KiB",
 		},
 		"not HTTP": {
 			url: func(t *testing.T) string {
@@ -136,7 +136,7 @@ func TestHTTP_failures(t *testing.T) {
 					_, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n")
 				})
 			},
-			wantOutcome: "network", wantDetail: "the connection broke, or what came back is not an HTTP answer",
+			wantOutcome: "not_http", wantDetail: "what came back is not an HTTP answer: does another service listen at the target's port?",
 		},
 		"no such name": {
 			url:         func(*testing.T) string { return "http://nobody.invalid/" },

@@ -6,6 +6,8 @@ const (
 	Outcome3xx = "3xx"
 	Outcome4xx = "4xx"
 	Outcome5xx = "5xx"
+	// OutcomeThrottled is the status 429: the target asks for fewer deliveries.
+	OutcomeThrottled = "throttled"
 	// OutcomeOddStatus is an HTTP status outside 200 to 599.
 	OutcomeOddStatus = "odd_status"
 	// OutcomeTimeout: no connection or no answer in time.
@@ -18,6 +20,8 @@ const (
 	OutcomeTLS = "tls"
 	// OutcomeReset: the other side closed the connection without an answer.
 	OutcomeReset = "reset"
+	// OutcomeNotHTTP: what came back is not an HTTP answer, or has no end.
+	OutcomeNotHTTP = "not_http"
 	// OutcomeForbiddenAddress: the target's name leads to an address that deliveries never go to.
 	OutcomeForbiddenAddress = "forbidden_address"
 	// OutcomeNetwork is any other failure to get an answer.
@@ -28,9 +32,14 @@ const (
 
 // Outcomes lists the words that Result.Outcome can be.
 func Outcomes() []string {
+	return append([]string{Outcome2xx, Outcome3xx, Outcome4xx, OutcomeOddStatus, OutcomeCancelled}, Failures()...)
+}
+
+// Failures lists the outcomes that speak of the target as a whole, and not of the one event that was sent: it can't be reached, doesn't answer, or
+// says that it can't work.
+func Failures() []string {
 	return []string{
-		Outcome2xx, Outcome3xx, Outcome4xx, Outcome5xx, OutcomeOddStatus,
-		OutcomeTimeout, OutcomeRefused, OutcomeDNS, OutcomeTLS, OutcomeReset,
-		OutcomeForbiddenAddress, OutcomeNetwork, OutcomeCancelled,
+		Outcome5xx, OutcomeThrottled, OutcomeTimeout, OutcomeRefused, OutcomeDNS, OutcomeTLS, OutcomeReset,
+		OutcomeNotHTTP, OutcomeForbiddenAddress, OutcomeNetwork,
 	}
 }
