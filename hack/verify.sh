@@ -11,7 +11,7 @@ if [ -n "$unformatted" ]; then
 	status=1
 fi
 
-for dir in . hack/tools hack/tools/chart hack/envtest hack/release; do
+for dir in . hack/tools hack/tools/chart hack/envtest hack/release hack/bench; do
 	if ! (cd "$dir" && $go mod tidy -diff); then
 		echo "$dir/go.mod is not tidy; run: cd $dir && go mod tidy"
 		status=1

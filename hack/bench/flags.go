@@ -1,0 +1,79 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookbay/hookbay/receiver/config"
+)
+
+// options are what the flags say.
+type options struct {
+	sections               []string
+	sources                []string
+	connections, sizes     []int
+	rounds                 int
+	duration, warmUp       time.Duration
+	receiver, out, scratch string
+	serve, target          string
+}
+
+// notSettings are flags that have nothing to do with what is measured.
+var notSettings = []string{"sections", "out", "scratch", "serve", "target", "receiver"}
+
+func parseFlags() (*options, error) {
+	o := &options{}
+	chosen := flag.String("sections", "", "what to measure, a `list`; default: all")
+	sources := flag.String("sources", config.SourceLazada+","+config.SourceTencentIM, "a `list` of sources")
+	connections := flag.String("connections", "1,16,64,256", "how many connections send at once, a `list`, for section answers")
+	sizes := flag.String("sizes", "300,1024,65536", "how many bytes the bodies have, a `list`, for section answers")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each variant has its turn")
+	flag.DurationVar(&o.duration, "duration", 1500*time.Millisecond, "how long a turn lasts")
+	flag.DurationVar(&o.warmUp, "warm-up", 300*time.Millisecond, "how long a server is loaded before")
+	flag.StringVar(&o.receiver, "receiver", "bin/receiver", "the receiver's `program`")
+	flag.StringVar(&o.out, "out", "docs/benchmarks", "the `directory` for results")
+	flag.StringVar(&o.scratch, "scratch", "bin", "the `directory` below which events are stored, on the disk to be measured")
+	flag.StringVar(&o.serve, "serve", "", "be a server to compare with (used by bench itself)")
+	flag.StringVar(&o.target, "target", "", "where that forwards to")
+	flag.Parse()
+	var err error
+	if o.connections, err = numbers("connections", *connections); err != nil {
+		return nil, err
+	}
+	if o.sizes, err = numbers("sizes", *sizes); err != nil {
+		return nil, err
+	}
+	if o.rounds < 1 {
+		return nil, fmt.Errorf("-rounds: write 1 or more instead of %d", o.rounds)
+	}
+	o.sources = strings.Split(*sources, ",")
+	all := strings.Split(names(), ",")
+	o.sections = all
+	if *chosen != "" {
+		o.sections = strings.Split(*chosen, ",")
+	}
+	for _, name := range o.sections {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("-sections: write some of %s instead of %q", names(), name)
+		}
+	}
+	return o, nil
+}
+
+func numbers(name, list string) ([]int, error) {
+	var ns []int
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("-%s: write numbers, separated by commas, instead of %q", name, text)
+		}
+		ns = append(ns, n)
+	}
+	return ns, nil
+}

@@ -1,0 +1,115 @@
+// Package report keeps what the benchmark measured, a JSON file for each section, and makes of these files one page with tables and plots.
+// Files hold what each run showed; medians, ranges and ratios are worked out for the page.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Section is one of the benchmark's measurements, as its file holds it.
+type Section struct {
+	// Name is the file's, without ".json".
+	Name string `json:"section"`
+	// Began and Took say when it was measured, and how long that took.
+	Began time.Time     `json:"began"`
+	Took  time.Duration `json:"tookNanoseconds"`
+	// Machine is where.
+	Machine Machine `json:"machine"`
+	// Settings are the flags that matter, by name.
+	Settings map[string]string `json:"settings"`
+	// One of these is what was measured.
+	Answers []Cell `json:"answers,omitempty"`
+}
+
+// Machine is where a section was measured, and what.
+type Machine struct {
+	CPU        string `json:"cpu"`
+	Cores      int    `json:"cores"`
+	Memory     int64  `json:"memoryBytes"`
+	Kernel     string `json:"kernel"`
+	FileSystem string `json:"fileSystem"`
+	Go         string `json:"go"`
+	// Receiver is what its program says of itself: version, commit, date and the Go that built it.
+	Receiver string `json:"receiver"`
+	// Commit is the repository's; Dirty says that files had changed since.
+	Commit string `json:"commit"`
+	Dirty  bool   `json:"dirty"`
+}
+
+// Cell is one combination of settings that variants were measured with, in turns.
+type Cell struct {
+	Source      string `json:"source"`
+	Size        int    `json:"bodyBytes"`
+	Connections int    `json:"connections"`
+	// Variants begins with what the others are compared with.
+	Variants []Variant `json:"variants"`
+	// Syncs, a pair for each round, are what the disk takes for a record of that size.
+	Syncs []Sync `json:"syncs,omitempty"`
+}
+
+// Variant is one kind of server.
+type Variant struct {
+	Name string `json:"name"`
+	Runs []Run  `json:"runs"`
+}
+
+// Run is one of its turns.
+type Run struct {
+	// Rate is how many callbacks were acknowledged, or, from end to end, delivered, a second.
+	Rate float64 `json:"perSecond"`
+	// P50, P99 and P999 are how long callers waited.
+	P50  Micros `json:"p50Micros"`
+	P99  Micros `json:"p99Micros"`
+	P999 Micros `json:"p999Micros"`
+	// CPU is the server's for each callback, and Generator the load's.
+	CPU       Micros `json:"cpuMicros"`
+	Generator Micros `json:"generatorCPUMicros"`
+	// Peak is the server's resident memory at most.
+	Peak int64 `json:"peakBytes"`
+}
+
+// Sync is how long it takes to make a record durable, at the median: appended to a file, or written into a file that has its space already.
+type Sync struct {
+	Append       Micros `json:"appendMicros"`
+	Preallocated Micros `json:"preallocatedMicros"`
+}
+
+// Micros is a time in microseconds.
+type Micros float64
+
+// MicrosOf converts a duration.
+func MicrosOf(d time.Duration) Micros { return Micros(float64(d) / float64(time.Microsecond)) }
+
+// Write writes a section's file.
+func (s *Section) Write(dir string) error {
+	text, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, s.Name+".json"), append(text, '\n'), 0o644) //nolint:gosec // for everybody to read
+}
+
+// Read reads a section's file. It is nil if there is none.
+func Read(dir, name string) (*Section, error) {
+	text, err := os.ReadFile(filepath.Join(dir, name+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Section{}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("read %s.json: %w", name, err)
+	}
+	return s, nil
+}
