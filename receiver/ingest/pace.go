@@ -1,0 +1,109 @@
+package ingest
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// alwaysStored is how many callbacks may wait to be stored whatever is predicted. The store takes all that wait at a moment in one commit, so
+	// that as few as these wait for two commits at most. With so few, nothing is learned about a queue either, and what was learned is forgotten.
+	alwaysStored = 32
+	// slack is what is added to the prediction, which is a mean: one in a hundred takes longer.
+	slack = 1.5
+	// paceWindow is how long observations are collected before they count.
+	paceWindow = 50 * time.Millisecond
+)
+
+// pace predicts how long a callback would wait to be stored, so that the surplus of an overload is refused at once, while there is time for
+// the platform to send it elsewhere or again, and those that are taken are answered in time. It learns from the callbacks before: how
+// long each took, and how many were waiting when it came. Their ratio is the time that one more in the queue costs, and that times the number that wait
+// now is the prediction. It never refuses while few wait, so a wrong prediction can't outlive the load that it was made from.
+//
+// All endpoints with a buffer share one, as they share the disk and the processors.
+type pace struct {
+	waiting atomic.Int64
+	// each is the time in seconds that one more in the queue costs, as the bits of a float64; 0: not known, no reason to refuse.
+	each atomic.Uint64
+	// crowdedSince is when the queue became longer than alwaysStored, progress when the last callback left a longer one; Unix nanoseconds.
+	crowdedSince, progress atomic.Int64
+
+	mu     sync.Mutex // guards what follows
+	window time.Time  // when it began
+	took   float64    // seconds, the sum over those that left in this window
+	before float64    // the sum of how many were waiting when they came
+}
+
+// full says whether a callback that has taken elapsed of the time already would likely be stored after more than half, so that it had
+// better be refused.
+func (p *pace) full(half, elapsed time.Duration, now time.Time) bool {
+	waiting := p.waiting.Load()
+	if waiting < alwaysStored {
+		return false
+	}
+	if now.UnixNano()-max(p.progress.Load(), p.crowdedSince.Load()) > int64(half)/2 {
+		return true // nothing leaves the queue
+	}
+	wait := slack * float64(waiting+1) * math.Float64frombits(p.each.Load())
+	return elapsed.Seconds()+wait > half.Seconds()
+}
+
+// place is a callback's place in the queue.
+type place struct {
+	ahead int64 // with itself; 0: it has none
+	since time.Time
+}
+
+// enter takes a place. It must leave, or give up.
+func (p *pace) enter(now time.Time) place {
+	n := p.waiting.Add(1)
+	if n == alwaysStored {
+		p.crowdedSince.Store(now.UnixNano())
+	}
+	return place{ahead: n, since: now}
+}
+
+// giveUp leaves without having been to the store: nothing is learned from that.
+func (p *pace) giveUp() { p.waiting.Add(-1) }
+
+// leave ends the wait. now is asked for only if there is something to learn.
+func (p *pace) leave(at place, now func() time.Time) {
+	left := p.waiting.Add(-1)
+	switch {
+	case left < alwaysStored-1:
+		if p.each.Load() != 0 {
+			p.forget()
+		}
+	case at.ahead >= alwaysStored:
+		p.learn(at, now())
+	}
+}
+
+func (p *pace) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.each.Store(0)
+	p.window = time.Time{}
+}
+
+func (p *pace) learn(at place, now time.Time) {
+	p.progress.Store(now.UnixNano())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.window.IsZero() {
+		p.window, p.took, p.before = now, 0, 0
+	}
+	p.took += now.Sub(at.since).Seconds()
+	p.before += float64(at.ahead)
+	if now.Sub(p.window) < paceWindow {
+		return
+	}
+	each := p.took / p.before
+	if known := math.Float64frombits(p.each.Load()); known != 0 {
+		each = (known + each) / 2
+	}
+	p.each.Store(math.Float64bits(each))
+	p.window, p.took, p.before = now, 0, 0
+}

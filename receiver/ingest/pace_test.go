@@ -1,0 +1,163 @@
+package ingest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// storeModel plays a store that commits all that wait, or up to most of them, every so often, against a clock that only it moves.
+type storeModel struct {
+	p      pace
+	now    time.Time
+	queue  []place
+	commit time.Duration
+	most   int
+	next   time.Time
+
+	refused int
+	waits   []time.Duration
+}
+
+func newStoreModel(commit time.Duration, most int) *storeModel {
+	now := time.Unix(1772366400, 0)
+	return &storeModel{now: now, commit: commit, most: most, next: now.Add(commit)}
+}
+
+// offer has callbacks come evenly for a time, and returns how many of them were refused.
+func (m *storeModel) offer(perSecond int, d time.Duration, half time.Duration) (refused, offered int) {
+	gap := time.Second / time.Duration(perSecond)
+	for end := m.now.Add(d); m.now.Before(end); m.now = m.now.Add(gap) {
+		for !m.next.After(m.now) {
+			m.store(m.next)
+			m.next = m.next.Add(m.commit)
+		}
+		offered++
+		if m.p.full(half, 0, m.now) {
+			refused++
+			continue
+		}
+		m.queue = append(m.queue, m.p.enter(m.now))
+	}
+	return refused, offered
+}
+
+func (m *storeModel) store(at time.Time) {
+	n := min(len(m.queue), m.most)
+	for _, q := range m.queue[:n] {
+		m.waits = append(m.waits, at.Sub(q.since))
+		m.p.leave(q, func() time.Time { return at })
+	}
+	m.queue = m.queue[n:]
+}
+
+func (m *storeModel) longest() time.Duration {
+	var longest time.Duration
+	for _, w := range m.waits {
+		longest = max(longest, w)
+	}
+	return longest
+}
+
+const lazadaHalf = 250 * time.Millisecond
+
+// At twice what the store takes, and at five times, the surplus is refused, the store stays busy, and what is taken is stored in time.
+func TestPace_overload(t *testing.T) {
+	for _, times := range []int{2, 5} {
+		for _, commit := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%d times, a commit takes %s", times, commit), func(t *testing.T) {
+				const capacity = 4000 // a second
+				m := newStoreModel(commit, int(capacity*commit/time.Second))
+				if refused, _ := m.offer(capacity*9/10, 5*time.Second, lazadaHalf); refused != 0 {
+					t.Errorf("%d callbacks were refused before the overload", refused)
+				}
+				m.offer(capacity*times, 2*time.Second, lazadaHalf) // it learns
+				m.waits = nil
+				const long = 20 * time.Second
+				refused, offered := m.offer(capacity*times, long, lazadaHalf)
+				if stored := len(m.waits); float64(stored) < 0.95*capacity*long.Seconds() {
+					t.Errorf("%d callbacks were stored: the store had nothing to do at times", stored)
+				}
+				if least := offered * (times - 1) / times * 9 / 10; refused < least {
+					t.Errorf("%d of %d callbacks were refused, want at least %d", refused, offered, least)
+				}
+				if longest := m.longest(); longest > lazadaHalf {
+					t.Errorf("a callback that was taken waited %s", longest)
+				}
+				// Load drops: nothing is refused from the moment on that few wait.
+				m.offer(capacity/10, lazadaHalf, lazadaHalf)
+				if refused, _ := m.offer(capacity/2, 5*time.Second, lazadaHalf); refused != 0 {
+					t.Errorf("%d callbacks were refused after the overload", refused)
+				}
+			})
+		}
+	}
+}
+
+// A burst after a quiet time is no overload: a store that takes all that wait at once takes it too.
+func TestPace_burst(t *testing.T) {
+	m := newStoreModel(10*time.Millisecond, 1<<20)
+	m.offer(100, 10*time.Second, lazadaHalf)
+	m.now = m.now.Add(time.Minute)
+	m.next = m.now.Add(m.commit)
+	for range 10 {
+		if refused, _ := m.offer(100_000, 20*time.Millisecond, lazadaHalf); refused != 0 {
+			t.Fatalf("%d callbacks of a burst were refused", refused)
+		}
+		m.offer(100, time.Second, lazadaHalf)
+	}
+}
+
+// While nothing leaves the queue it does not grow, and once it is short everything is as before.
+func TestPace_stall(t *testing.T) {
+	m := newStoreModel(10*time.Millisecond, 1<<20)
+	m.offer(2000, time.Second, lazadaHalf)
+	m.next = m.now.Add(3 * time.Second) // a flush that takes three seconds
+	m.offer(2000, 200*time.Millisecond, lazadaHalf)
+	held := len(m.queue)
+	if refused, offered := m.offer(2000, 2*time.Second, lazadaHalf); refused != offered || len(m.queue) != held {
+		t.Errorf("%d of %d were refused while nothing left the queue", refused, offered)
+	}
+	m.offer(2000, time.Second, lazadaHalf) // in which the flush ends
+	if refused, _ := m.offer(2000, 5*time.Second, lazadaHalf); refused != 0 {
+		t.Errorf("%d callbacks were refused after the stall", refused)
+	}
+}
+
+func TestPace_full(t *testing.T) {
+	now := time.Unix(1772366400, 0)
+	fill := func(n int) *pace {
+		p := &pace{}
+		for range n {
+			p.enter(now)
+		}
+		return p
+	}
+	tests := map[string]struct {
+		waiting       int
+		half, elapsed time.Duration
+		at            time.Duration
+		want          bool
+	}{
+		"nobody waits, whatever has elapsed": {0, lazadaHalf, time.Minute, 0, false},
+		"few wait and nothing moves":         {alwaysStored - 1, lazadaHalf, 0, time.Minute, false},
+		"many wait and nothing is known":     {alwaysStored, lazadaHalf, 0, 0, false},
+		"many wait, the time is used up":     {alwaysStored, lazadaHalf, lazadaHalf + 1, 0, true},
+		"many wait and nothing moves":        {alwaysStored, lazadaHalf, 0, lazadaHalf, true},
+		"the same, with a longer limit":      {alwaysStored, 4 * lazadaHalf, 0, lazadaHalf, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := fill(tt.waiting).full(tt.half, tt.elapsed, now.Add(tt.at)); got != tt.want {
+				t.Errorf("full: %t, want %t", got, tt.want)
+			}
+		})
+	}
+	p := fill(alwaysStored)
+	p.giveUp()
+	if diff := cmp.Diff(int64(alwaysStored-1), p.waiting.Load()); diff != "" {
+		t.Errorf("waiting (-want +got):\n%s", diff)
+	}
+}
