@@ -175,7 +175,7 @@ func checkRamp(t *testing.T, began []time.Time) {
 // What a target says of single events, or of one subject, is not about the target.
 func TestBreaker_staysClosed(t *testing.T) {
 	notFound := target.Result{Class: target.Retryable, Outcome: target.Outcome4xx, Detail: "target answered 404 Not Found"}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 2))
 	tests := map[string]struct {
 		events []event.Event
 		answer func(e *event.Event) target.Result

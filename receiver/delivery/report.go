@@ -69,11 +69,11 @@ func (r *reporter) delivered() {
 
 // down and up tell of the breaker, which sees to it that they are few.
 func (r *reporter) down(res target.Result, wait time.Duration) {
-	r.log.Warn("Target is down, deliveries pause", "outcome", res.Outcome, "detail", res.Detail, "next_try_in", wait.Round(time.Millisecond).String())
+	r.log.Warn("Target is down, deliveries pause", "outcome", res.Outcome, "detail", res.Detail, "nextTryIn", wait.Round(time.Millisecond).String())
 }
 
 func (r *reporter) up(after time.Duration) {
-	r.log.Info("Target is up, deliveries go on", "down_for", after.Round(time.Millisecond).String())
+	r.log.Info("Target is up, deliveries go on", "downFor", after.Round(time.Millisecond).String())
 }
 
 func (r *reporter) dead(d *buffer.Delivery, reason string) {

@@ -3,12 +3,10 @@ package target
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -19,19 +17,7 @@ import (
 	"github.com/hookbay/hookbay/receiver/event"
 )
 
-const (
-	defaultTimeout = 10 * time.Second
-	dialTimeout    = 5 * time.Second
-	tlsTimeout     = 5 * time.Second
-	// idleTimeout is below the idle timeout of common servers (Node.js closes after 5 s): a request that meets a connection
-	// which the other side is just closing fails, and nobody can tell whether it was seen.
-	idleTimeout = 4 * time.Second
-	// maxAnswerHeader bounds an answer's header, in bytes.
-	maxAnswerHeader = 64 << 10
-	// An HTTP/2 connection whose other end vanished is found by pings; otherwise every attempt on it would run into its timeout.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 5 * time.Second
-)
+const defaultTimeout = 10 * time.Second
 
 // HTTPOptions are what an HTTP target does not take from the endpoint's configuration. The zero value is good.
 type HTTPOptions struct {
@@ -53,12 +39,12 @@ type HTTPOptions struct {
 // one request: net/http repeats it only if not a byte of it had been written to a connection that turned out to be closed (and, by
 // its own rule, if the user adds the header Idempotency-Key).
 type HTTP struct {
-	request   *http.Request
-	constant  http.Header
-	signer    *signer
-	timeout   time.Duration
-	transport *http.Transport
-	now       func() time.Time
+	request     *http.Request
+	constant    http.Header
+	signer      *signer
+	timeout     time.Duration
+	connections *connections
+	now         func() time.Time
 }
 
 var _ Target = (*HTTP)(nil)
@@ -113,27 +99,8 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	if err != nil {
 		return nil, err
 	}
-	h.transport = newTransport(g, roots, o.MaxIdleConns)
+	h.connections = newConnections(g, roots, o.MaxIdleConns, o.Now())
 	return h, nil
-}
-
-func newTransport(g guard, roots *x509.CertPool, maxIdle int) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: g.control}
-	return &http.Transport{
-		Proxy:       nil, // see HTTP
-		DialContext: dialer.DialContext,
-		TLSClientConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0),
-		},
-		TLSHandshakeTimeout:    tlsTimeout,
-		ForceAttemptHTTP2:      true, // a dialer of one's own switches it off otherwise
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		DisableCompression:     true, // the answer's body is thrown away
-		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    maxIdle,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxAnswerHeader,
-	}
 }
 
 // parseURL never quotes the URL in an error: its query may hold a token.
@@ -181,7 +148,7 @@ func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
-	resp, err := h.transport.RoundTrip(h.newRequest(ctx, e, attempt))
+	resp, err := h.connections.transport(h.now()).RoundTrip(h.newRequest(ctx, e, attempt))
 	if err != nil {
 		return failure(ctx, err, timeout)
 	}
@@ -210,4 +177,4 @@ func (h *HTTP) newRequest(ctx context.Context, e *event.Event, attempt int) *htt
 func newBody(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
 
 // Close lets go of idle connections.
-func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
+func (h *HTTP) Close() { h.connections.close() }

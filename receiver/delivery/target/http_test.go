@@ -379,7 +379,7 @@ func TestHTTP_endlessBody(t *testing.T) {
 
 func TestHTTP_environmentProxyIsIgnored(t *testing.T) {
 	h := newTarget(t, "http://example.com/", nil)
-	if h.transport.Proxy != nil {
+	if h.connections.transport(time.Now()).Proxy != nil {
 		t.Error("a proxy would dial without the check of addresses")
 	}
 }

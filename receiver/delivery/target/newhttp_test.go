@@ -200,6 +200,11 @@ func TestHTTP_signature(t *testing.T) {
 	}
 }
 
+// bundleOf is a CA bundle that a server's certificate is accepted by.
+func bundleOf(s *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+}
+
 func TestHTTP_caBundle(t *testing.T) {
 	tests := map[string]struct {
 		http2     bool
@@ -216,7 +221,7 @@ func TestHTTP_caBundle(t *testing.T) {
 			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			s.StartTLS()
 			t.Cleanup(s.Close)
-			bundle := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+			bundle := bundleOf(s)
 			withBundle := func(c *config.Target, secrets config.Secrets, _ *HTTPOptions) {
 				c.CABundleFile = "ca"
 				secrets["ca"] = "# our own\n" + bundle
@@ -238,7 +243,7 @@ func TestNewHTTP_defaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.timeout != 10*time.Second || h.transport.MaxIdleConnsPerHost != 64 || h.constant.Get(HeaderReceiver) == "" {
-		t.Errorf("got timeout %v, %d idle connections, receiver %q", h.timeout, h.transport.MaxIdleConnsPerHost, h.constant.Get(HeaderReceiver))
+	if h.timeout != 10*time.Second || h.connections.maxIdle != 64 || h.constant.Get(HeaderReceiver) == "" {
+		t.Errorf("got timeout %v, %d idle connections, receiver %q", h.timeout, h.connections.maxIdle, h.constant.Get(HeaderReceiver))
 	}
 }

@@ -1,0 +1,81 @@
+package target
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	tlsTimeout  = 5 * time.Second
+	// idleTimeout is below the idle timeout of common servers (Node.js closes after 5 s): a request that meets a connection
+	// which the other side is just closing fails, and nobody can tell whether it was seen.
+	idleTimeout = 4 * time.Second
+	// maxAnswerHeader bounds an answer's header, in bytes.
+	maxAnswerHeader = 64 << 10
+	// An HTTP/2 connection whose other end vanished is found by pings; otherwise every attempt on it would run into its timeout.
+	pingAfter   = 15 * time.Second
+	pingTimeout = 5 * time.Second
+	// connectionAge is after how long connections are given up, also those that are always in use: the target's name may lead elsewhere by then, or a
+	// Service have other pods.
+	connectionAge = time.Minute
+)
+
+// connections are the connections to a target. net/http itself keeps one for as long as it is used, and so holds on to an address that the target has
+// left; therefore a new set of connections takes the place of the old one every connectionAge. What is under way on old ones ends there.
+type connections struct {
+	guard   guard
+	tls     *tls.Config
+	maxIdle int
+	current atomic.Pointer[generation]
+}
+
+type generation struct {
+	*http.Transport
+	born time.Time
+}
+
+func newConnections(g guard, roots *x509.CertPool, maxIdle int, now time.Time) *connections {
+	c := &connections{
+		guard: g, maxIdle: maxIdle,
+		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+	}
+	c.current.Store(&generation{c.newTransport(), now})
+	return c
+}
+
+func (c *connections) newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: c.guard.control}
+	return &http.Transport{
+		Proxy:                  nil, // see HTTP
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        c.tls.Clone(), // the transport adds to it; sessions are shared
+		TLSHandshakeTimeout:    tlsTimeout,
+		ForceAttemptHTTP2:      true, // a dialer of one's own switches it off otherwise
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		DisableCompression:     true, // the answer's body is thrown away
+		MaxIdleConns:           c.maxIdle,
+		MaxIdleConnsPerHost:    c.maxIdle,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+	}
+}
+
+// transport is what to send by. A clock that was set back ages connections, too, rather than keep them for as long as it lags.
+func (c *connections) transport(now time.Time) *http.Transport {
+	g := c.current.Load()
+	if age := now.Sub(g.born); age >= 0 && age < connectionAge {
+		return g.Transport
+	}
+	if c.current.CompareAndSwap(g, &generation{c.newTransport(), now}) {
+		g.CloseIdleConnections() // and those in use when they no longer are
+	}
+	return c.current.Load().Transport
+}
+
+// close lets go of idle connections.
+func (c *connections) close() { c.current.Load().CloseIdleConnections() }
