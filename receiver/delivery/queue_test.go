@@ -167,6 +167,18 @@ func (q *memoryQueue) add(e event.Event) {
 	q.change()
 }
 
+// finished counts the events that are delivered or dead.
+func (q *memoryQueue) finished() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, i := range q.items {
+		if i.done {
+			n++
+		}
+	}
+	return n
+}
+
 func (q *memoryQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
