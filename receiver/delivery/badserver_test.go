@@ -91,6 +91,13 @@ func (s *badServer) dropConnections() {
 	}
 }
 
+// open counts the open connections.
+func (s *badServer) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 func (s *badServer) close() {
 	_ = s.listener.Close()
 	s.dropConnections()

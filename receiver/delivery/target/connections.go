@@ -28,7 +28,7 @@ const (
 // connections are the connections to a target. net/http itself keeps one for as long as it is used, and so holds on to an address that the target has
 // left; therefore a new set of connections takes the place of the old one every connectionAge. What is under way on old ones ends there.
 type connections struct {
-	guard   guard
+	dialer  *net.Dialer
 	tls     *tls.Config
 	maxIdle int
 	current atomic.Pointer[generation]
@@ -39,20 +39,20 @@ type generation struct {
 	born time.Time
 }
 
-func newConnections(g guard, roots *x509.CertPool, maxIdle int, now time.Time) *connections {
+func newConnections(o HTTPOptions, roots *x509.CertPool) *connections {
 	c := &connections{
-		guard: g, maxIdle: maxIdle,
-		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		dialer:  &net.Dialer{Timeout: dialTimeout, ControlContext: guard{forbidLoopback: o.ForbidLoopback}.control, Resolver: o.Resolver},
+		maxIdle: o.MaxIdleConns,
+		tls:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
-	c.current.Store(&generation{c.newTransport(), now})
+	c.current.Store(&generation{c.newTransport(), o.Now()})
 	return c
 }
 
 func (c *connections) newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: c.guard.control}
 	return &http.Transport{
 		Proxy:                  nil, // see HTTP
-		DialContext:            dialer.DialContext,
+		DialContext:            c.dialer.DialContext,
 		TLSClientConfig:        c.tls.Clone(), // the transport adds to it; sessions are shared
 		TLSHandshakeTimeout:    tlsTimeout,
 		ForceAttemptHTTP2:      true, // a dialer of one's own switches it off otherwise

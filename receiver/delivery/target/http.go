@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -28,6 +29,8 @@ type HTTPOptions struct {
 	// ForbidLoopback refuses loopback addresses too. Pods set it: the receiver's own admin port and those of containers beside it listen
 	// there, and whoever may write a WebhookEndpoint is not thereby allowed to send requests to them.
 	ForbidLoopback bool
+	// Resolver finds the addresses of the target's name. Nil: the system's.
+	Resolver *net.Resolver
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 }
@@ -99,7 +102,7 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	if err != nil {
 		return nil, err
 	}
-	h.connections = newConnections(g, roots, o.MaxIdleConns, o.Now())
+	h.connections = newConnections(o, roots)
 	return h, nil
 }
 
