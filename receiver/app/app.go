@@ -31,7 +31,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -128,15 +127,14 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
-	a.callbacks.listener = a.ingest.Listener(a.callbacks.listener)
 	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
 	reg.MustRegister(admin.NewBacklog(a.bufferSize, a.endpoints.backlog, o.Now))
 	a.reload = newReloader(o, a.endpoints, reg)
 	if err = a.reload.first(first); err != nil {
 		return nil, err
 	}
-	a.callbacks.Server = ingest.NewServer(a.ingest, o.Log)
-	a.probes.Server = admin.NewServer(admin.NewHandler(admin.Options{
+	a.callbacks.service = ingest.NewServer(a.ingest, o.Log)
+	a.probes.service = admin.NewServer(admin.NewHandler(admin.Options{
 		Ready: a.Ready, Config: a.reload.shown, Metrics: reg, Log: o.Log,
 	}), o.Log)
 	return a, nil
@@ -199,6 +197,13 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 
 // server is a server and the port that it is bound to.
 type server struct {
-	*http.Server
+	service
 	listener net.Listener
+}
+
+// service is what http.Server promises of these methods.
+type service interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
 }

@@ -69,7 +69,7 @@ func TestApp_backlogCountsAllThatIsUndelivered(t *testing.T) {
 // scrape asks for the metrics without a server.
 func (f *fixture) scrape() string {
 	w := httptest.NewRecorder()
-	f.app.probes.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	f.app.probes.service.(*http.Server).Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	return w.Body.String()
 }
 

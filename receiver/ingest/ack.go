@@ -2,61 +2,57 @@ package ingest
 
 import (
 	"net/http"
-	"strconv"
-	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/hookbay/hookbay/receiver/source"
 )
 
-// prepared is an answer whose headers are made already.
+// prepared is an answer, ready to be sent.
 type prepared struct {
-	contentType, contentLength []string
-	body                       []byte
+	contentType string
+	body        []byte
 }
 
-func prepare(a source.Answer) prepared {
-	return prepared{contentType: []string{a.ContentType}, contentLength: []string{strconv.Itoa(len(a.Body))}, body: a.Body}
-}
+func prepare(a source.Answer) prepared { return prepared{contentType: a.ContentType, body: a.Body} }
 
-// noSuchPath is what strangers hear: nothing of what is served here. It is never written to.
-var noSuchPath = prepare(source.Answer{ContentType: "application/json", Body: []byte(`{"error":"no such path"}`)})
-
-// The headers of refusals, shared by all answers and never written to.
+// What strangers hear: nothing of what is served here. Never written to.
 var (
-	allowPost       = []string{http.MethodPost}
-	retryAfter      = []string{"5"} // seconds
-	retryNext       = []string{"1"} // seconds: rates are whole and at least one a second
-	closeConnection = []string{"close"}
+	noSuchPath    = prepare(source.Answer{ContentType: "application/json", Body: []byte(`{"error":"no such path"}`)})
+	headTooLarge  = prepare(source.Answer{ContentType: "application/json", Body: []byte(`{"error":"the request's head is too large"}`)})
+	tooSlow       = prepare(source.Answer{ContentType: "application/json", Body: []byte(`{"error":"the request did not arrive in time"}`)})
+	notUnderstood = prepare(source.Answer{ContentType: "application/json", Body: []byte(`{"error":"the request is not proper HTTP/1.1"}`)})
 )
 
-// write sends the answer. The keys are canonical, so they can be set without being looked at again.
-func (p *prepared) write(w http.ResponseWriter, status int) {
-	header := w.Header()
-	header["Content-Type"] = p.contentType
-	header["Content-Length"] = p.contentLength
-	w.WriteHeader(status)
-	_, _ = w.Write(p.body) // A client that is gone will send the callback again.
+// When to come again, in seconds.
+const (
+	retryAfter = "5"
+	retryNext  = "1" // rates are whole and at least one a second
+)
+
+// write sets the answer. The server sends it, and does not change the body.
+func (p *prepared) write(ctx *fasthttp.RequestCtx, status int) {
+	ctx.Response.SetStatusCode(status)
+	ctx.Response.Header.SetContentType(p.contentType)
+	ctx.Response.SetBodyRaw(p.body)
 }
 
 // refuse tells the platform, in its own words, why its callback is not accepted, and counts and logs it.
 func (h *Handler) refuse(c *callback, refusal *source.Refusal) {
 	answer := prepare(h.words(c.ep, refusal))
-	header := c.w.Header()
+	header := &c.ctx.Response.Header
 	switch refusal.Status {
 	case http.StatusMethodNotAllowed:
-		header["Allow"] = allowPost
+		header.Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
-		header["Retry-After"] = retryAfter
+		header.Set("Retry-After", retryAfter)
 	case http.StatusTooManyRequests:
-		header["Retry-After"] = retryNext
+		header.Set("Retry-After", retryNext)
 	}
-	switch refusal.Reason {
-	case source.ReasonTooSlow, source.ReasonBadRequest:
-		header["Connection"] = closeConnection // nobody knows where a next request would begin
-	case source.ReasonTooLarge:
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now()) // or net/http would wait for the rest
+	if !c.bodyRead {
+		skip(c.ctx)
 	}
-	answer.write(c.w, refusal.Status)
+	answer.write(c.ctx, refusal.Status)
 	c.ep.metrics.refused(refusal.Reason, c.start)
 	h.logRefusal(c, refusal)
 }

@@ -2,13 +2,16 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/event"
@@ -102,17 +105,57 @@ func (q *fakeQueue) Append(ctx context.Context, events []event.Event) (buffer.Ap
 }
 
 // serve starts a server with one endpoint at /shop/a on any host.
-func serve(t *testing.T, o Options, src source.Source, q Queue) (*Handler, *httptest.Server) {
+func serve(t *testing.T, o Options, src source.Source, q Queue) (*Handler, *testServer) {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := NewHandler(o)
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: src, Queue: q, Keys: 2}})
-	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = NewServer(h, o.Log)
-	ts.Listener = h.Listener(ts.Listener)
-	ts.Start()
-	t.Cleanup(ts.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := &testServer{t: t, Server: NewServer(h, o.Log), addr: l.Addr().String(), ended: make(chan error, 1)}
+	go func() { ts.ended <- ts.Serve(l) }()
+	t.Cleanup(ts.close)
 	return h, ts
+}
+
+// testServer is a server that runs.
+type testServer struct {
+	*Server
+	t     *testing.T
+	addr  string
+	ended chan error // what Serve returned
+	once  sync.Once
+}
+
+// close waits for the requests under way.
+func (ts *testServer) close() {
+	ts.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := ts.Shutdown(ctx); err != nil {
+			ts.t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-ts.ended; !errors.Is(err, http.ErrServerClosed) {
+			ts.t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func (ts *testServer) url() string { return "http://" + ts.addr }
+
+// request is a POST to /shop/a with a good key, as the server hands it to the handler.
+func request(body string) *fasthttp.RequestCtx {
+	var r fasthttp.Request
+	r.Header.SetMethod(http.MethodPost)
+	r.SetRequestURI("/shop/a")
+	r.Header.SetHost("x")
+	r.Header.Set("Key", "good")
+	ctx := &fasthttp.RequestCtx{}
+	ctx.Init(&r, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1234}, nil)
+	ctx.Request.SetBodyStream(strings.NewReader(body), len(body))
+	return ctx
 }

@@ -11,11 +11,11 @@ package ingest
 import (
 	"cmp"
 	"log/slog"
-	"net/http"
-	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/hookbay/hookbay/receiver/event"
 	"github.com/hookbay/hookbay/receiver/source"
@@ -79,8 +79,7 @@ func NewHandler(o Options) *Handler {
 
 // callback is one callback on its way through the stages. Callbacks are pooled.
 type callback struct {
-	w     http.ResponseWriter
-	r     *http.Request
+	ctx   *fasthttp.RequestCtx
 	ep    *endpoint
 	start time.Time
 
@@ -90,27 +89,29 @@ type callback struct {
 	events   []event.Event
 	outcome  outcome
 	cause    error // what a refusal does not tell the platform
+	bodyRead bool  // to its end
 	borrowed bool  // the engine may still read buf: it gave up rather than finished
 }
 
 // ServeHTTP is the way of a callback through the receiver.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 	start := h.now()
-	ep := h.table.Load().find(r)
+	ep := h.table.Load().find(&ctx.Request.Header)
+	if h.draining.Load() {
+		ctx.SetConnectionClose()
+	}
 	if ep == nil {
+		skip(ctx)
 		h.metrics.unrouted.Inc()
-		h.closeIfDraining(w)
-		noSuchPath.write(w, http.StatusNotFound)
+		noSuchPath.write(ctx, fasthttp.StatusNotFound)
 		return
 	}
 	c := h.callbacks.Get().(*callback) //nolint:forcetypeassert // The pool holds nothing else.
-	c.w, c.r, c.ep, c.start = w, r, ep, start
-	refusal := h.take(c)
-	h.closeIfDraining(w)
-	if refusal != nil {
+	c.ctx, c.ep, c.start = ctx, ep, start
+	if refusal := h.take(c); refusal != nil {
 		h.refuse(c, refusal)
 	} else {
-		ep.stored.write(w, http.StatusOK)
+		ep.stored.write(ctx, fasthttp.StatusOK)
 		ep.metrics.count(c.outcome, start)
 	}
 	ep.metrics.answered(h.now().Sub(start), ep.within)
@@ -121,11 +122,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // replica, before this one closes its port: a callback sent into a connection that is being closed is lost.
 func (h *Handler) Drain() { h.draining.Store(true) }
 
-func (h *Handler) closeIfDraining(w http.ResponseWriter) {
-	if h.draining.Load() {
-		w.Header()["Connection"] = closeConnection
-	}
-}
+// Get implements source.Header.
+func (c *callback) Get(name string) string { return string(c.ctx.Request.Header.Peek(name)) }
 
 // take leads a callback through the stages that can refuse it. A panic is a source's or an engine's defect: it costs this callback and
 // no other.
@@ -142,7 +140,8 @@ func (h *Handler) take(c *callback) (refusal *source.Refusal) {
 	if refusal = h.read(c); refusal != nil {
 		return refusal
 	}
-	c.req.Query, c.req.Header, c.req.Received = c.r.URL.RawQuery, textproto.MIMEHeader(c.r.Header), c.start
+	_, _, query := target(&c.ctx.Request.Header)
+	c.req.Query, c.req.Header, c.req.Received = string(query), c, c.start
 	if refusal = verify(c); refusal != nil {
 		return refusal
 	}

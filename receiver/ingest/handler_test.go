@@ -5,8 +5,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -22,13 +22,11 @@ import (
 )
 
 // send posts body to /shop/a with a good key and returns the status.
-func send(t *testing.T, h http.Handler, body string) int {
+func send(t *testing.T, h *Handler, body string) int {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "/shop/a", strings.NewReader(body))
-	r.Header.Set("Key", "good")
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w.Code
+	ctx := request(body)
+	h.ServeHTTP(ctx)
+	return ctx.Response.StatusCode()
 }
 
 func TestHandler_events(t *testing.T) {
@@ -60,13 +58,13 @@ func TestHandler_neverAcknowledgesBeforeDurable(t *testing.T) {
 	answers := make(chan int, 2)
 	for range 2 {
 		go func() {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.URL+"/shop/a", strings.NewReader("one"))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.url()+"/shop/a", strings.NewReader("one"))
 			if err != nil {
 				answers <- 0
 				return
 			}
 			r.Header.Set("Key", "good")
-			res, err := ts.Client().Do(r)
+			res, err := http.DefaultClient.Do(r)
 			if err != nil {
 				answers <- 0
 				return
@@ -91,19 +89,28 @@ func TestHandler_neverAcknowledgesBeforeDurable(t *testing.T) {
 }
 
 func TestHandler_storesAlthoughTheClientIsGone(t *testing.T) {
+	entered, gone := make(chan struct{}), make(chan struct{})
 	q := &fakeQueue{append: func(ctx context.Context, events []event.Event) (buffer.Appended, error) {
+		close(entered)
+		<-gone
 		return buffer.Appended{Stored: len(events)}, ctx.Err()
 	}}
-	h := NewHandler(Options{})
-	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: q}})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/shop/a", strings.NewReader("one"))
-	r.Header.Set("Key", "good")
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusOK {
-		t.Errorf("status is %d, want 200: the client's context ended the store", w.Code)
+	h, ts := serve(t, Options{}, &fakeSource{}, q)
+	conn, err := net.Dial("tcp", ts.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, post("/shop/a", "Key: good\r\n", "one")); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(gone)
+	ts.close()
+	if n := testutil.ToFloat64(h.metrics.callbacks.WithLabelValues("shop/a", "stored")); n != 1 {
+		t.Errorf("%v callbacks are stored, want 1: the client's end ended the store", n)
 	}
 }
 
@@ -173,9 +180,11 @@ func TestHandler_logsRefusalsSparingly(t *testing.T) {
 	})
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: &fakeQueue{}}})
 	refused := func() {
-		r := httptest.NewRequest(http.MethodPost, "/shop/a?Sign=hunter2", strings.NewReader("one"))
-		r.Header.Set("Authorization", "hunter2")
-		h.ServeHTTP(httptest.NewRecorder(), r)
+		ctx := request("one")
+		ctx.Request.SetRequestURI("/shop/a?Sign=hunter2")
+		ctx.Request.Header.Del("Key")
+		ctx.Request.Header.Set("Authorization", "hunter2")
+		h.ServeHTTP(ctx)
 	}
 	for range 10 {
 		refused()
@@ -276,13 +285,13 @@ func TestHandler_UpdateUnderLoad(t *testing.T) {
 	for s := range senders {
 		wg.Go(func() {
 			for n := range each {
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.URL+"/shop/a", strings.NewReader(string(rune('A'+s))+strings.Repeat("x", n)))
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.url()+"/shop/a", strings.NewReader(string(rune('A'+s))+strings.Repeat("x", n)))
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				r.Header.Set("Key", "good")
-				res, err := ts.Client().Do(r)
+				res, err := http.DefaultClient.Do(r)
 				if err != nil {
 					t.Error(err)
 					return

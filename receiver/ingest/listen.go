@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"sync/atomic"
 
 	"github.com/hookbay/hookbay/receiver/source"
@@ -20,22 +19,26 @@ const (
 // listen decides from the head of the request whether its body is worth reading.
 func (h *Handler) listen(c *callback) *source.Refusal {
 	switch {
-	case c.r.Method != http.MethodPost:
+	case !c.ctx.IsPost():
 		return &source.Refusal{Reason: source.ReasonMethod, Status: http.StatusMethodNotAllowed, Detail: "only POST is allowed"}
-	case c.r.ContentLength > h.maxBody:
+	case announcedTooLarge(&c.ctx.Request.Header):
 		return tooLarge()
+	case ambiguous(&c.ctx.Request.Header):
+		c.ctx.SetConnectionClose()
+		return &source.Refusal{Reason: source.ReasonBadRequest, Status: http.StatusBadRequest, Detail: "the request is not proper HTTP/1.1"}
 	case !h.room.enter(c):
 		return overloaded()
 	}
 	return nil
 }
 
-// read takes the body in. A body of known length needs one read if it is small and has arrived with the head, as nearly all do. Memory
-// for a larger one grows only as it really arrives: announcing a length costs a stranger nothing, sending it does.
+// read takes the body in. A small body has arrived with the head, as nearly all do. Memory for a larger one grows only as it really
+// arrives: announcing a length costs a stranger nothing, sending it does.
 func (h *Handler) read(c *callback) *source.Refusal {
-	body := c.r.Body
-	if c.r.ContentLength < 0 {
-		body = http.MaxBytesReader(c.w, body, h.maxBody) // past the limit it has the server close the connection, without awaiting the rest
+	body := c.ctx.RequestBodyStream()
+	if body == nil { // there is none
+		c.bodyRead = true
+		return nil
 	}
 	for {
 		if len(c.buf) == cap(c.buf) && !h.grow(c) {
@@ -44,18 +47,15 @@ func (h *Handler) read(c *callback) *source.Refusal {
 		n, err := body.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
 		switch {
-		case err == nil:
+		case int64(len(c.buf)) > h.maxBody:
+			return tooLarge()
+		case errors.Is(err, io.EOF) && c.ctx.Request.Header.ContentLength() > len(c.buf):
+			return c.failed(io.ErrUnexpectedEOF) // fasthttp takes the end of the connection for that of the body
 		case errors.Is(err, io.EOF):
-			c.req.Body = c.buf
+			c.req.Body, c.bodyRead = c.buf, true
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return &source.Refusal{Reason: source.ReasonTooSlow, Status: http.StatusRequestTimeout, Detail: "the body did not arrive in time"}
-		default:
-			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				return tooLarge()
-			}
-			c.cause = err
-			return &source.Refusal{Reason: source.ReasonBadRequest, Status: http.StatusBadRequest, Detail: "the body broke off"}
+		case err != nil:
+			return c.failed(err)
 		}
 	}
 }

@@ -50,9 +50,9 @@ func (h *Handler) logRefusal(c *callback, refusal *source.Refusal) {
 	if !ok {
 		return
 	}
-	remote, _, err := net.SplitHostPort(c.r.RemoteAddr)
+	remote, _, err := net.SplitHostPort(c.ctx.RemoteAddr().String())
 	if err != nil {
-		remote = c.r.RemoteAddr
+		remote = c.ctx.RemoteAddr().String()
 	}
 	attrs := []slog.Attr{
 		slog.String("endpoint", c.ep.Name), slog.String("reason", string(refusal.Reason)), slog.Int("status", refusal.Status),
@@ -65,7 +65,7 @@ func (h *Handler) logRefusal(c *callback, refusal *source.Refusal) {
 	if refusal.Status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	h.log.LogAttrs(context.WithoutCancel(c.r.Context()), level, "Callback refused", attrs...)
+	h.log.LogAttrs(context.Background(), level, "Callback refused", attrs...)
 }
 
 // panicked makes a refusal of a panic.

@@ -3,7 +3,6 @@ package ingest
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -122,11 +121,10 @@ func TestHandler_rateLimited(t *testing.T) {
 	h := NewHandler(Options{Now: func() time.Time { return now }})
 	h.Update([]Endpoint{{Name: "shop/a", Path: "/shop/a", Source: &fakeSource{}, Queue: &fakeQueue{}, RateLimit: &config.RateLimit{RequestsPerSecond: 1, Burst: 1}}})
 	for range 10 {
-		r := httptest.NewRequest(http.MethodPost, "/shop/a", strings.NewReader("one"))
-		r.Header.Set("Key", "bad")
-		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
-			t.Fatalf("a wrong key: status is %d, want 401", w.Code)
+		ctx := request("one")
+		ctx.Request.Header.Set("Key", "bad")
+		if h.ServeHTTP(ctx); ctx.Response.StatusCode() != http.StatusUnauthorized {
+			t.Fatalf("a wrong key: status is %d, want 401", ctx.Response.StatusCode())
 		}
 		if got := send(t, h, ""); got != http.StatusOK {
 			t.Fatalf("filtered out: status is %d, want 200", got)
@@ -135,12 +133,11 @@ func TestHandler_rateLimited(t *testing.T) {
 	if got := send(t, h, "one"); got != http.StatusOK {
 		t.Errorf("a good callback after a flood: status is %d, want 200", got)
 	}
-	r := httptest.NewRequest(http.MethodPost, "/shop/a", strings.NewReader("two"))
-	r.Header.Set("Key", "good")
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || w.Body.String() != "no: more callbacks than the endpoint's rate limit allows" {
-		t.Errorf("beyond the limit: %d, Retry-After %q, %q", w.Code, w.Header().Get("Retry-After"), w.Body)
+	ctx := request("two")
+	h.ServeHTTP(ctx)
+	status, retry, words := ctx.Response.StatusCode(), string(ctx.Response.Header.Peek("Retry-After")), string(ctx.Response.Body())
+	if status != http.StatusTooManyRequests || retry != "1" || words != "no: more callbacks than the endpoint's rate limit allows" {
+		t.Errorf("beyond the limit: %d, Retry-After %q, %q", status, retry, words)
 	}
 	if got := send(t, h, ""); got != http.StatusOK {
 		t.Errorf("filtered out beyond the limit: status is %d, want 200", got)

@@ -2,8 +2,9 @@ package ingest
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/config"
@@ -48,19 +49,21 @@ type endpoint struct {
 type route struct{ host, path string }
 
 // table is the routing table. It never changes once it is published.
-type table struct{ routes map[route]*endpoint }
+type table struct {
+	routes map[route]*endpoint
+	hosts  bool // some name one
+}
 
-// find returns the endpoint that a request is for, or nil. Paths are compared as they were sent: a multiplexer of net/http would clean
-// them and redirect, and a redirect is a failed push to either platform.
-func (t *table) find(r *http.Request) *endpoint {
-	path := r.URL.RawPath // what was sent, if it differs from the usual escaping of Path
-	if path == "" {
-		path = r.URL.Path
+// find returns the endpoint that a request is for, or nil. Paths are compared as they were sent, and an endpoint's has nothing in it that
+// anybody would escape: cleaning them and redirecting, as multiplexers do, is a failed push to either platform.
+func (t *table) find(head *fasthttp.RequestHeader) *endpoint {
+	host, path, _ := target(head)
+	if t.hosts {
+		if ep := t.routes[route{config.NormalHost(string(host)), string(path)}]; ep != nil {
+			return ep
+		}
 	}
-	if ep := t.routes[route{config.NormalHost(r.Host), path}]; ep != nil {
-		return ep
-	}
-	return t.routes[route{"", path}]
+	return t.routes[route{"", string(path)}]
 }
 
 // Update replaces the routing table in one step: a callback is led by the old table or by the new one. No two endpoints may
@@ -75,6 +78,7 @@ func (h *Handler) Update(endpoints []Endpoint) {
 	next := &table{routes: make(map[route]*endpoint, len(endpoints))}
 	for _, e := range endpoints {
 		next.routes[route{config.NormalHost(e.Host), e.Path}] = h.prepare(e, before[e.Name])
+		next.hosts = next.hosts || e.Host != ""
 		delete(before, e.Name)
 	}
 	h.table.Store(next)

@@ -2,9 +2,10 @@ package ingest
 
 import (
 	"bufio"
-	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 )
 
 func TestTable_find(t *testing.T) {
@@ -43,16 +44,19 @@ func TestTable_find(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			method := "POST "
+			method, version := "POST ", " HTTP/1.1"
+			if tt.host == "" {
+				version = " HTTP/1.0"
+			}
 			if tt.target == "*" {
 				method = "OPTIONS "
 			}
-			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + tt.target + " HTTP/1.1\r\nHost: " + tt.host + "\r\n\r\n")))
-			if err != nil {
+			var head fasthttp.RequestHeader
+			if err := head.Read(bufio.NewReader(strings.NewReader(method + tt.target + version + "\r\nHost: " + tt.host + "\r\n\r\n"))); err != nil {
 				t.Fatal(err)
 			}
 			got := ""
-			if ep := h.table.Load().find(r); ep != nil {
+			if ep := h.table.Load().find(&head); ep != nil {
 				got = ep.Name
 			}
 			if got != tt.want {

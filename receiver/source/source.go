@@ -6,7 +6,6 @@
 package source
 
 import (
-	"net/textproto"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/event"
@@ -16,12 +15,26 @@ import (
 type Request struct {
 	// Query is the raw query string, without "?".
 	Query string
-	// Header holds the headers under their canonical names.
-	Header textproto.MIMEHeader
+	// Header holds the headers; nil: there are none.
+	Header Header
 	// Body is the raw body. It belongs to the request: a source must not change it or keep it beyond Identify's events.
 	Body []byte
 	// Received is the time to judge freshness by.
 	Received time.Time
+}
+
+// Header looks headers up.
+type Header interface {
+	// Get returns the first value of a header, under its canonical name; empty if there is none.
+	Get(name string) string
+}
+
+// Value returns the first value of a header, under its canonical name; empty if there is none.
+func (r *Request) Value(name string) string {
+	if r.Header == nil {
+		return ""
+	}
+	return r.Header.Get(name)
 }
 
 // Proof says how a callback was verified.

@@ -75,12 +75,19 @@ func request(tb testing.TB, sim source.Simulator, body []byte, at time.Time) *so
 // clone copies a request, so that a test can tamper with the copy.
 func clone(r *source.Request) *source.Request {
 	c := *r
-	c.Header = textproto.MIMEHeader{}
-	for name, values := range r.Header {
-		c.Header[name] = append([]string(nil), values...)
+	header := textproto.MIMEHeader{}
+	for name, values := range headerOf(r) {
+		header[name] = append([]string(nil), values...)
 	}
+	c.Header = header
 	c.Body = append([]byte(nil), r.Body...)
 	return &c
+}
+
+// headerOf returns the headers of a request that request made.
+func headerOf(r *source.Request) textproto.MIMEHeader {
+	header, _ := r.Header.(textproto.MIMEHeader)
+	return header
 }
 
 // accept fails the test unless the request is verified and identified, and returns its events.

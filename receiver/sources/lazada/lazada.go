@@ -102,11 +102,11 @@ func (s *Source) VerifyBody(r *source.Request, proof source.Proof) (source.Proof
 
 // signature reads the Authorization header.
 func signature(r *source.Request) ([sha256.Size]byte, *source.Refusal) {
-	values := r.Header[authorization]
-	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
+	value := r.Value(authorization)
+	if strings.TrimSpace(value) == "" {
 		return [sha256.Size]byte{}, signatureMissing
 	}
-	sum, ok := source.ParseDigest(values[0])
+	sum, ok := source.ParseDigest(value)
 	if !ok {
 		return sum, signatureWrong
 	}

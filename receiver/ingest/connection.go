@@ -1,0 +1,91 @@
+package ingest
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// state is what a connection is doing.
+type state int32
+
+const (
+	fresh  state = iota // nothing has come in yet
+	active              // a request is coming in, or its answer is going out
+	idle                // between two requests
+)
+
+const (
+	// lingerTime and lingerBytes bound the farewell of a connection whose answer may have overtaken what the client is still sending: closed at
+	// once, the system would tell the client that the connection broke, and the answer would be lost.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// connection is one TCP connection. It may stay unused before its first request for as long as between two: proxies and platforms open connections
+// before they need them, and a callback that is sent into a connection that is just being closed is lost.
+type connection struct {
+	net.Conn
+	requestTimeout time.Duration
+	since          time.Time    // when it was accepted
+	state          atomic.Int32 // a state
+	cutOff         atomic.Bool  // there is nobody to say farewell to
+}
+
+func newConnection(c net.Conn, requestTimeout time.Duration) *connection {
+	return &connection{Conn: c, requestTimeout: requestTimeout, since: time.Now()}
+}
+
+// noteState is fasthttp's ConnState. It calls a connection active before anything has come in: Read knows better.
+func noteState(nc net.Conn, s fasthttp.ConnState) {
+	c, ok := nc.(*connection)
+	switch {
+	case !ok:
+	case s == fasthttp.StateIdle:
+		c.state.Store(int32(idle))
+	case s == fasthttp.StateActive && state(c.state.Load()) != fresh:
+		c.state.Store(int32(active))
+	}
+}
+
+// Read sets the deadlines of the first read. From then on they are the server's.
+func (c *connection) Read(p []byte) (int, error) {
+	if state(c.state.Load()) != fresh {
+		return c.Conn.Read(p)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		return n, err // as it is: the server tells one from the other by its type
+	}
+	c.state.Store(int32(active))
+	return n, c.SetReadDeadline(time.Now().Add(c.requestTimeout))
+}
+
+// Write says nothing to who has said nothing: a client that used the connection just then would take it for its answer.
+func (c *connection) Write(p []byte) (int, error) {
+	if state(c.state.Load()) == fresh {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// Close ends the connection. After an answer it waits, for a moment, until the client has seen it and closes its side.
+func (c *connection) Close() error {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && state(c.state.Load()) == active && !c.cutOff.Load() && tcp.CloseWrite() == nil {
+		_ = tcp.SetReadDeadline(time.Now().Add(lingerTime)) // if it fails, so does the next read
+		_, _ = io.CopyN(io.Discard, tcp, lingerBytes)       // nobody wants it any more
+	}
+	return c.Conn.Close()
+}
+
+// cut closes the connection at once.
+func (c *connection) cut() {
+	c.cutOff.Store(true)
+	_ = c.Conn.Close() // its goroutine sees the end
+}
