@@ -15,17 +15,28 @@ import (
 
 // options are what the flags say.
 type options struct {
-	sections               []string
-	sources                []string
-	connections, sizes     []int
-	rounds                 int
-	duration, warmUp       time.Duration
+	sections           []string
+	sources            []string
+	connections, sizes []int
+	rounds             int
+	duration, warmUp   time.Duration
+	// of section overload
+	flooded time.Duration
+	crowd   int
+	// of section start
+	waiting []int
+	settle  time.Duration
+	// of section soak
+	soak time.Duration
+	// of section manager
+	endpoints, manager, managerBench string
+
 	receiver, out, scratch string
 	serve, target          string
 }
 
 // notSettings are flags that have nothing to do with what is measured.
-var notSettings = []string{"sections", "out", "scratch", "serve", "target", "receiver"}
+var notSettings = []string{"sections", "out", "scratch", "serve", "target", "receiver", "manager", "manager-bench"}
 
 func parseFlags() (*options, error) {
 	o := &options{}
@@ -36,6 +47,14 @@ func parseFlags() (*options, error) {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each variant has its turn")
 	flag.DurationVar(&o.duration, "duration", 1500*time.Millisecond, "how long a turn lasts")
 	flag.DurationVar(&o.warmUp, "warm-up", 300*time.Millisecond, "how long a server is loaded before")
+	flag.DurationVar(&o.flooded, "overload", 20*time.Second, "how long an overload lasts")
+	flag.IntVar(&o.crowd, "crowd", 512, "how many connections an overload comes on")
+	waiting := flag.String("waiting", "0,100000,5000000", "how many events wait, a `list`, for section start")
+	flag.DurationVar(&o.settle, "settle", 30*time.Second, "after how long memory is looked at, for section start")
+	flag.DurationVar(&o.soak, "soak", time.Hour, "how long a soak lasts; 0: none")
+	flag.StringVar(&o.endpoints, "endpoints", "1,100,1000,5000", "how many endpoints the manager has, a `list`, for section manager")
+	flag.StringVar(&o.manager, "manager", "bin/hookbay", "the manager's `program`")
+	flag.StringVar(&o.managerBench, "manager-bench", "bin/bench-manager", "the `program` that measures the manager")
 	flag.StringVar(&o.receiver, "receiver", "bin/receiver", "the receiver's `program`")
 	flag.StringVar(&o.out, "out", "docs/benchmarks", "the `directory` for results")
 	flag.StringVar(&o.scratch, "scratch", "bin", "the `directory` below which events are stored, on the disk to be measured")
@@ -47,6 +66,9 @@ func parseFlags() (*options, error) {
 		return nil, err
 	}
 	if o.sizes, err = numbers("sizes", *sizes); err != nil {
+		return nil, err
+	}
+	if o.waiting, err = numbers("waiting", *waiting); err != nil {
 		return nil, err
 	}
 	if o.rounds < 1 {

@@ -35,6 +35,12 @@ type section struct {
 // sections are all, in the order of the page.
 var sections = []section{
 	{"answers", answers, report.Answers},
+	{"end-to-end", endToEnd, report.EndToEnd},
+	{"latency", latency, report.Latency},
+	{"overload", overload, report.Overloads},
+	{"start", starting, report.Starts},
+	{"soak", soak, report.SoakOf},
+	{"manager", manager, report.Managers},
 }
 
 func main() {

@@ -84,9 +84,9 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 
 // Take returns what was measured since the load began, or since the last Take.
 func (l *Load) Take() Result {
-	r := newResult()
+	r := NewResult()
 	for _, p := range l.loops {
-		r.add(p.take())
+		r.Add(p.take())
 	}
 	now := time.Now()
 	r.Elapsed, l.taken = now.Sub(l.taken), now
@@ -96,11 +96,11 @@ func (l *Load) Take() Result {
 // Wait waits for the end of the load, and returns what was measured since it began, or since the last Take.
 func (l *Load) Wait() (Result, error) {
 	l.done.Wait()
-	r := newResult()
+	r := NewResult()
 	var errs []error
 	last := l.taken
 	for _, p := range l.loops {
-		r.add(p.take())
+		r.Add(p.take())
 		errs = append(errs, p.err)
 		if at := l.began.Add(p.last); at.After(last) {
 			last = at

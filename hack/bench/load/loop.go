@@ -43,7 +43,7 @@ func newLoop(o Options, addr netip.AddrPort, s schedule) (*loop, error) {
 		return nil, fmt.Errorf("make an epoll: %w", err)
 	}
 	l := &loop{
-		options: o, schedule: s, epoll: epoll, result: newResult(),
+		options: o, schedule: s, epoll: epoll, result: NewResult(),
 		addr: &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().Unmap().As4()},
 	}
 	for i := range (o.Connections + s.of - 1 - s.index) / s.of {
@@ -182,6 +182,6 @@ func (l *loop) take() Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.result
-	l.result = newResult()
+	l.result = NewResult()
 	return r
 }

@@ -39,13 +39,14 @@ const (
 	digits   = 3
 )
 
-func newResult() Result {
+// NewResult is one of a load that has not begun.
+func NewResult() Result {
 	h := func() *hdrhistogram.Histogram { return hdrhistogram.New(shortest, longest, digits) }
 	return Result{Latency: h(), Service: h(), Refusal: h()}
 }
 
-// add adds what another thread measured in the same time.
-func (r *Result) add(o Result) {
+// Add adds what another load, or another thread, measured in the same time.
+func (r *Result) Add(o Result) {
 	r.Accepted += o.Accepted
 	r.Refused += o.Refused
 	r.Other += o.Other

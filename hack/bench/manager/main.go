@@ -1,7 +1,7 @@
 // Command manager measures the control plane: how long `hookbay manager` takes to make many endpoints ready, what it asks of the API server for
 // each, and what it costs while nothing changes.
 //
-//	go run ./hack/bench/manager [-endpoints 1,100,1000] [-per-namespace 10] [-rest 60s] [-manager PROGRAM] [-- FLAGS OF THE MANAGER]
+//	make bench-manager BENCH_FLAGS='[-endpoints 1,100,1000] [-per-namespace 10] [-rest 60s] [-- FLAGS OF THE MANAGER]'
 //
 // For each number of endpoints it starts a real kube-apiserver and etcd (from KUBEBUILDER_ASSETS) and the real manager as processes of their own, the
 // manager with the rights of config/rbac. What stands behind an API server is played here: the Deployment controller, the provisioner of
@@ -34,6 +34,7 @@ type options struct {
 	rest         time.Duration
 	program      string
 	args         []string // of the manager
+	json         string   // file for the results
 }
 
 func main() {
@@ -53,10 +54,11 @@ func main() {
 
 func parseFlags() (options, error) {
 	var o options
-	numbers := flag.String("endpoints", "1,100,1000", "how many endpoints: a `list` of numbers, each measured on its own")
+	numbers := flag.String("endpoints", "1,100,1000,5000", "how many endpoints: a `list` of numbers, each measured on its own")
 	flag.IntVar(&o.perNamespace, "per-namespace", 10, "how many endpoints share a namespace")
 	flag.DurationVar(&o.rest, "rest", time.Minute, "how long the manager is watched while nothing changes")
 	flag.StringVar(&o.program, "manager", "", "a hookbay `program` to measure; default: the one that is built from here")
+	flag.StringVar(&o.json, "json", "", "a `file` to write the results to, as well")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: manager [flags] [-- flags of hookbay manager]")
 		flag.PrintDefaults()
@@ -99,8 +101,7 @@ func run(ctx context.Context, o options) error {
 		}
 		results = append(results, r)
 	}
-	report(os.Stdout, o, results)
-	return nil
+	return tell(os.Stdout, o.json, results)
 }
 
 // progress says what is under way: a run takes minutes.

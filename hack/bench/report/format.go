@@ -27,6 +27,8 @@ func number(v float64) string {
 // micros writes a time in microseconds, with three digits.
 func micros(v float64) string {
 	switch {
+	case v == 0:
+		return "–"
 	case v < 1000:
 		return digits(v) + " µs"
 	case v < 1e6:

@@ -24,7 +24,11 @@ type Section struct {
 	// Settings are the flags that matter, by name.
 	Settings map[string]string `json:"settings"`
 	// One of these is what was measured.
-	Answers []Cell `json:"answers,omitempty"`
+	Cells     []Cell     `json:"cells,omitempty"`
+	Overloads []Overload `json:"overloads,omitempty"`
+	Starts    []Start    `json:"starts,omitempty"`
+	Soak      *Soak      `json:"soak,omitempty"`
+	Managers  []Manager  `json:"managers,omitempty"`
 }
 
 // Machine is where a section was measured, and what.
@@ -40,44 +44,6 @@ type Machine struct {
 	// Commit is the repository's; Dirty says that files had changed since.
 	Commit string `json:"commit"`
 	Dirty  bool   `json:"dirty"`
-}
-
-// Cell is one combination of settings that variants were measured with, in turns.
-type Cell struct {
-	Source      string `json:"source"`
-	Size        int    `json:"bodyBytes"`
-	Connections int    `json:"connections"`
-	// Variants begins with what the others are compared with.
-	Variants []Variant `json:"variants"`
-	// Syncs, a pair for each round, are what the disk takes for a record of that size.
-	Syncs []Sync `json:"syncs,omitempty"`
-}
-
-// Variant is one kind of server.
-type Variant struct {
-	Name string `json:"name"`
-	Runs []Run  `json:"runs"`
-}
-
-// Run is one of its turns.
-type Run struct {
-	// Rate is how many callbacks were acknowledged, or, from end to end, delivered, a second.
-	Rate float64 `json:"perSecond"`
-	// P50, P99 and P999 are how long callers waited.
-	P50  Micros `json:"p50Micros"`
-	P99  Micros `json:"p99Micros"`
-	P999 Micros `json:"p999Micros"`
-	// CPU is the server's for each callback, and Generator the load's.
-	CPU       Micros `json:"cpuMicros"`
-	Generator Micros `json:"generatorCPUMicros"`
-	// Peak is the server's resident memory at most.
-	Peak int64 `json:"peakBytes"`
-}
-
-// Sync is how long it takes to make a record durable, at the median: appended to a file, or written into a file that has its space already.
-type Sync struct {
-	Append       Micros `json:"appendMicros"`
-	Preallocated Micros `json:"preallocatedMicros"`
 }
 
 // Micros is a time in microseconds.

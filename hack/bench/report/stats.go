@@ -49,3 +49,7 @@ func peak(r Run) float64 { return float64(r.Peak) }
 
 // of is the spread of one value of the variant's runs.
 func (v *Variant) of(value func(Run) float64) Spread { return SpreadOf(over(v.Runs, value)) }
+
+func generator(r Run) float64    { return float64(r.Generator) }
+func acknowledged(r Run) float64 { return r.Acknowledged }
+func offered(r Run) float64      { return r.Offered }
