@@ -225,6 +225,9 @@ func (r *round) delivering(told []hookbayv1alpha1.ReceiverStatus) finding {
 		}
 		return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are stored, and delivered when it is false again")
 	}
+	if f := r.targetDown(); f != nil {
+		return *f
+	}
 	heard := false
 	for _, a := range r.asked {
 		if a.Err != nil {

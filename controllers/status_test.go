@@ -175,6 +175,10 @@ func TestStatus_conditions(t *testing.T) {
 
 		"events wait": {func(r *round) { answer(r, 0, func(a *receivers.Answer) { a.Backlog, a.Oldest = 1, 2*time.Minute }) },
 			delivering, isFalse, hookbayv1alpha1.ReasonTargetFailing, "more than 1m0s", isTrue},
+		"the target is down": {func(r *round) {
+			answer(r, 0, func(a *receivers.Answer) { a.Backlog, a.Oldest, a.TargetDown = 1, 2*time.Minute, "timeout" })
+			answer(r, 1, func(a *receivers.Answer) { a.TargetDown = "refused" })
+		}, delivering, isFalse, hookbayv1alpha1.ReasonTargetDown, "the target is down (refused: nobody listens at its address and port): events wait, and receivers try one at least every 30 s", isTrue},
 		"events wait on one that can't be asked": {func(r *round) {
 			remember(r, 1, 4, noon.Add(-time.Second))
 			answer(r, 1, func(a *receivers.Answer) { a.Err = errors.New("connection refused") })

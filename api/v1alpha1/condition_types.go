@@ -113,4 +113,6 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonTargetFailing: events have waited for more than a minute.
 	ReasonTargetFailing = "TargetFailing"
+	// ReasonTargetDown: nothing has come of many attempts in a row, so that a receiver only tries one event now and then until the target is back.
+	ReasonTargetDown = "TargetDown"
 )

@@ -3,6 +3,7 @@ package receivers
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"math"
@@ -22,12 +23,14 @@ const (
 	metricDead         = "hookbay_dead_letters"
 	metricLastAccepted = "hookbay_last_accepted_timestamp_seconds"
 	metricLastRefused  = "hookbay_last_refused_timestamp_seconds"
+	metricCircuit      = "hookbay_target_circuit_open" // also has the label outcome
 )
 
 // The largest values that are believed: integers that a metric can hold exactly, and times that JSON can hold.
 const (
 	maxCount   = 1 << 53
 	maxSeconds = 253402300799 // the end of the year 9999
+	maxOpen    = 1 << 10      // more than the dispatchers that an endpoint can have at once, while one takes over from another
 	maxAge     = 100 * 365 * 24 * time.Hour
 )
 
@@ -55,7 +58,7 @@ func wantedLines(body io.Reader) (io.Reader, error) {
 	for lines.Scan() {
 		line := lines.Bytes()
 		switch name := line[:max(0, bytes.IndexByte(line, '{'))]; string(name) {
-		case metricBacklog, metricOldest, metricDead, metricLastAccepted, metricLastRefused:
+		case metricBacklog, metricOldest, metricDead, metricLastAccepted, metricLastRefused, metricCircuit:
 			wanted.Write(line)
 			wanted.WriteByte('\n')
 		}
@@ -105,12 +108,26 @@ func (r *Report) takeMetrics(families map[string]*dto.MetricFamily, endpoint str
 			}
 		}
 	}
+	return r.takeCircuit(families, endpoint)
+}
+
+// takeCircuit takes whether the target is down. Older receivers don't tell.
+func (r *Report) takeCircuit(families map[string]*dto.MetricFamily, endpoint string) error {
+	all, err := samples(families, metricCircuit, maxOpen)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.endpoint == endpoint && s.value > 0 {
+			r.TargetDown = cmp.Or(oneLine(s.outcome), "unknown")
+		}
+	}
 	return nil
 }
 
 type sample struct {
-	endpoint string
-	value    float64
+	endpoint, outcome string
+	value             float64
 }
 
 // samples returns the samples of a metric, none of which may be negative, above the limit, or no number.
@@ -119,8 +136,11 @@ func samples(families map[string]*dto.MetricFamily, name string, limit float64) 
 	for _, m := range families[name].GetMetric() {
 		s := sample{value: m.GetUntyped().GetValue()} // lines that tell the type were left out
 		for _, l := range m.GetLabel() {
-			if l.GetName() == "endpoint" {
+			switch l.GetName() {
+			case "endpoint":
 				s.endpoint = l.GetValue()
+			case "outcome":
+				s.outcome = l.GetValue()
 			}
 		}
 		if !(s.value >= 0 && s.value <= limit) {

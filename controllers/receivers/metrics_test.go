@@ -36,6 +36,16 @@ hookbay_answer_seconds_bucket{endpoint="shop/orders",le="+Inf"} 3
 			},
 		},
 		"the endpoint alone":       {text: backlog},
+		"a target that is down": {
+			text: backlog + "hookbay_target_circuit_open{endpoint=\"shop/orders\",outcome=\"5xx\"} 0\nhookbay_target_circuit_open{endpoint=\"shop/orders\",outcome=\"timeout\"} 1\n" +
+				"hookbay_target_circuit_open{endpoint=\"shop/gone\",outcome=\"dns\"} 1\n",
+			want: Report{TargetDown: "timeout"},
+		},
+		"a target that is down in many words": {
+			text: backlog + "hookbay_target_circuit_open{endpoint=\"shop/orders\",outcome=\"a\\nb\"} 1\n", want: Report{TargetDown: "a b"},
+		},
+		"a target that is down for no reason": {text: backlog + "hookbay_target_circuit_open{endpoint=\"shop/orders\"} 1\n", want: Report{TargetDown: "unknown"}},
+		"a target that is up":                 {text: backlog + "hookbay_target_circuit_open{endpoint=\"shop/orders\",outcome=\"timeout\"} 0\n"},
 		"no line break at the end": {text: strings.TrimSpace(backlog)},
 		"other labels as well":     {text: "hookbay_backlog_events{a=\"}\\\"\",endpoint=\"shop/orders\",z=\"\"} 3\n", want: Report{Backlog: 3, Held: 3}},
 		"only other endpoints":     {text: "hookbay_backlog_events{endpoint=\"shop/gone\"} 5\n", wantErr: "does not tell the endpoint's backlog"},

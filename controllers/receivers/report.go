@@ -30,6 +30,8 @@ type Report struct {
 	Held int64
 	// Oldest is the age of the endpoint's oldest event in Backlog, 0 if there is none.
 	Oldest time.Duration
+	// TargetDown is the outcome of the last attempt if the target counts as down, "" if it doesn't: "timeout".
+	TargetDown string
 	// LastAccepted and LastRefused are when the endpoint's last callback was accepted, and refused; zero if the receiver has seen none
 	// since it loaded the endpoint.
 	LastAccepted, LastRefused time.Time
