@@ -137,7 +137,7 @@ func answeringOnAndOn(beginning, rest string, pause time.Duration) func(c net.Co
 		_, err := io.WriteString(c, beginning)
 		for err == nil {
 			if pause > 0 {
-				time.Sleep(pause) // it is what the target does, nobody waits by it
+				<-time.After(pause)
 			}
 			_, err = io.WriteString(c, rest)
 		}
@@ -208,12 +208,15 @@ func (a *authority) issue(t *testing.T, change func(*x509.Certificate)) *tls.Con
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.After(20 * time.Second)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for !is() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("not in time: %s", what)
 		}
-		time.Sleep(time.Millisecond) // between two looks
 	}
 }
 

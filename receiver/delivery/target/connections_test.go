@@ -41,12 +41,15 @@ func countingServer(t *testing.T, http2 bool, handler http.HandlerFunc) (s *http
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.After(20 * time.Second)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for !is() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("not in time: %s", what)
 		}
-		time.Sleep(time.Millisecond) // between two looks
 	}
 }
 
