@@ -154,6 +154,7 @@ func (a *appender) enqueue(r *request) error {
 
 // runCommitter owns the sequence and the deduplication.
 func (a *appender) runCommitter() {
+	defer a.b.guard()
 	for {
 		select {
 		case <-a.wake:
@@ -319,15 +320,20 @@ func (a *appender) count(batch *pebble.Batch, requests []*request) {
 	}
 }
 
-// fail remembers a failed sync: what the file system has kept of it, nobody can tell.
+// fail ends the process after a failed sync: what the file system has kept of it, nobody can tell but the next start.
 func (a *appender) fail(err error) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.failed == nil {
+	first := a.failed == nil
+	if first {
 		a.failed = fmt.Errorf("the disk failed and the receiver must be restarted: %w", err)
-		a.b.log.Error("Buffer cannot write any more", "error", err)
 	}
-	return a.failed
+	failed := a.failed
+	a.mu.Unlock()
+	if first {
+		a.b.log.Error("Buffer cannot write any more and stops the process: check the disk", "error", err)
+		a.b.options.Fatal(failed.Error())
+	}
+	return failed
 }
 
 // must panics on an error of a batch in memory, which Pebble only returns for a batch that is closed or applied: a mistake in this package.

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -41,9 +42,13 @@ type Options struct {
 
 // Buffer is a buffer.Buffer on the local disk.
 type Buffer struct {
-	db  *pebble.DB
-	log *slog.Logger
-	now func() time.Time
+	db      *pebble.DB
+	log     *slog.Logger
+	now     func() time.Time
+	options Options
+
+	running  atomic.Bool // Open has found no damage
+	resigned bool        // there is some, and nothing could be saved
 
 	space    *space
 	appender *appender
@@ -76,7 +81,7 @@ func Open(o Options) (*Buffer, error) {
 		o.FS = vfs.Default
 	}
 	o.FS = markerFS{o.FS}
-	b := &Buffer{log: o.Log, now: o.Now, closed: make(chan struct{}), queues: map[string]*queue{}}
+	b := &Buffer{log: o.Log, now: o.Now, options: o, closed: make(chan struct{}), queues: map[string]*queue{}}
 	dir, err := create(o)
 	if err != nil {
 		return nil, fmt.Errorf("make the buffer in %s: %w", o.Dir, err)
@@ -86,17 +91,8 @@ func Open(o Options) (*Buffer, error) {
 		_ = os.Chmod(o.Dir, 0o700) //nolint:gosec // a directory
 	}
 	b.space = newSpace(o, b.closed)
-	db, err := pebble.Open(dir, pebbleOptions(o, b.space))
-	if errors.Is(err, syscall.EAGAIN) {
-		return nil, fmt.Errorf("open the buffer in %s: another receiver uses it: end that one, or use another directory: %w", o.Dir, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the buffer in %s (if another receiver uses it, end that one; if a file is damaged, put back a copy): %w", o.Dir, err)
-	}
-	b.db = db
-	b.space.db = db
-	if err := b.load(); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := b.start(o, dir); err != nil {
+		return nil, err
 	}
 	b.space.refresh()
 	b.appender.start()
@@ -178,6 +174,7 @@ func (b *Buffer) Queue(endpoint string, s buffer.Settings) (buffer.Queue, error)
 		}
 		b.queues[endpoint] = q
 		b.nextNumber++
+		b.writeNames()
 	}
 	q.configure(s)
 	return q, nil
@@ -270,8 +267,23 @@ func (b *Buffer) use() (release func(), err error) {
 		b.closing.RUnlock()
 		return nil, buffer.ErrClosed
 	default:
-		return b.closing.RUnlock, nil
+		return b.leave, nil
 	}
+}
+
+// leave is what use returns. Deferred, it also notices that Pebble panicked.
+func (b *Buffer) leave() {
+	p := recover()
+	b.closing.RUnlock()
+	if p != nil {
+		b.exit(p)
+	}
+}
+
+// exit ends the process after a panic.
+func (b *Buffer) exit(p any) {
+	b.log.Error("Buffer cannot go on and stops the process: check the disk", "detail", fmt.Sprint(p), "stack", string(debug.Stack()))
+	b.options.Fatal(fmt.Sprint(p))
 }
 
 // getUint64 reads a value that uint64Value made; zero if there is none.
