@@ -58,6 +58,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		"say that it is ready while a stopping receiver still takes callbacks: where the balancer of the load knows who stops")
 	flags.DurationVar(&o.DrainDelay, "drain-delay", 5*time.Second, "how long a stopping receiver still takes callbacks, until the news has spread")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", 10*time.Second, "how long callbacks, and then deliveries, may take to end after that")
+	flags.IntVar(&o.MaxConnections, "max-connections", 0,
+		"how many connections for callbacks there may be; a new one then takes the place of another. 0: 2048, less where few files may be open")
 	flags.BoolVar(&o.ForbidLoopback, "forbid-loopback", true, "never deliver to loopback addresses; false only to try things out")
 	flags.TextVar(&level, "log-level", slog.LevelInfo, "the least `level` to log: debug, info, warn or error")
 	flags.BoolVar(&show, "version", false, "print the version and exit")
@@ -68,6 +70,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage // flag has said what is wrong
 	case flags.NArg() > 0:
 		fmt.Fprintln(stderr, "receiver takes flags only: see receiver --help")
+		return exitUsage
+	case o.MaxConnections < 0:
+		fmt.Fprintln(stderr, "receiver: --max-connections: write a number of connections, or 0 for the default")
 		return exitUsage
 	case show:
 		fmt.Fprintf(stdout, "receiver %s, commit %s of %s, %s %s/%s\n", known(version), known(commit), known(date), runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -25,6 +25,7 @@ func TestRun(t *testing.T) {
 		"help":                      {[]string{"--help"}, exitGood, "", "-secrets-dir directory"},
 		"an unknown flag":           {[]string{"--colour"}, exitUsage, "", "flag provided but not defined: -colour"},
 		"an argument":               {[]string{"start"}, exitUsage, "", "receiver takes flags only"},
+		"less than no connections":  {[]string{"--max-connections", "-1"}, exitUsage, "", "--max-connections: write a number of connections"},
 		"an unknown level":          {[]string{"--log-level", "loud"}, exitUsage, "", `invalid value "loud"`},
 		"no configuration":          {[]string{"--config", filepath.Join(t.TempDir(), "none")}, exitFailed, "", "load the configuration: open config: "},
 		"an empty configuration":    {[]string{"--config", empty}, exitFailed, "", "endpoints: list the endpoints, write [] for none"},

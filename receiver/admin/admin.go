@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hookbay/hookbay/receiver/conns"
 )
 
 // Options say where the answers come from. All are required.
@@ -69,7 +71,7 @@ func NewHandler(o Options) http.Handler {
 
 // NewServer returns the admin port's server.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:        h,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
@@ -77,6 +79,8 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	conns.Track(s, time.Now)
+	return s
 }
 
 // oneLine makes a reason fit for a probe's event and a condition's message, whatever an engine has to say.

@@ -41,6 +41,7 @@ import (
 	"github.com/hookbay/hookbay/receiver/admin"
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/conns"
 	"github.com/hookbay/hookbay/receiver/delivery"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
 	"github.com/hookbay/hookbay/receiver/ingest"
@@ -73,6 +74,8 @@ type Options struct {
 	DrainDelay time.Duration
 	// DrainTimeout bounds the wait for callbacks under way, and then the wait for attempts under way. Default: 10 s.
 	DrainTimeout time.Duration
+	// MaxConnections bounds the connections on Listen: see ingest.Options. Zero: the default there.
+	MaxConnections int
 	// Log, nil: slog.Default.
 	Log *slog.Logger
 	// Now is the clock that ages are told by. Nil: time.Now.
@@ -126,7 +129,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.buffer, err = a.open(ctx, &first.Config); err != nil {
 		return nil, err
 	}
-	a.ingest = ingest.NewHandler(ingest.Options{Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now})
+	connections := conns.NewMetrics(reg)
+	a.probes.listener = conns.Listen(a.probes.listener, conns.NewRoster("admin", conns.Limit(probeConnections, probeShare), connections))
+	a.ingest = ingest.NewHandler(ingest.Options{
+		MaxConnections: o.MaxConnections, Connections: connections, Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now,
+	})
 	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
 	reg.MustRegister(admin.NewBacklog(a.bufferSize, a.endpoints.backlog, o.Now))
 	a.reload = newReloader(o, a.endpoints, reg)
@@ -139,6 +146,12 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}), o.Log)
 	return a, nil
 }
+
+// The connections on the admin port, and its part of the files that both ports together may use.
+const (
+	probeConnections = 256
+	probeShare       = 0.1
+)
 
 func (o Options) withDefaults() Options {
 	o.PollInterval = cmp.Or(o.PollInterval, time.Second)

@@ -140,7 +140,7 @@ func (s *endpoints) swap(next []*served) {
 		}
 		routes = append(routes, ingest.Endpoint{
 			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.intake(),
-			Keys: len(n.config.Source.SecretFiles()), Revision: n.revision, RateLimit: n.config.RateLimit,
+			Keys: len(n.config.Source.SecretFiles()), Revision: n.revision, RateLimit: n.config.RateLimit, Unbuffered: n.direct != nil,
 		})
 	}
 	s.ingest.Update(routes)

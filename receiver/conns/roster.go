@@ -7,6 +7,7 @@
 package conns
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,8 @@ func (r *Roster) Enter(end func()) *Entry {
 	if gone != nil {
 		r.metrics.displaced(why)
 		gone.end()
+		// Those that have just come in are served before more come in: a flood must not displace a good one before it can prove itself.
+		runtime.Gosched()
 	}
 	return e
 }

@@ -39,7 +39,10 @@ func (p *prepared) write(ctx *fasthttp.RequestCtx, status int) {
 
 // refuse tells the platform, in its own words, why its callback is not accepted, and counts and logs it.
 func (h *Handler) refuse(c *callback, refusal *source.Refusal) {
-	answer := prepare(h.words(c.ep, refusal))
+	answer := c.ep.busy
+	if refusal != overloaded {
+		answer = prepare(h.words(c.ep, refusal))
+	}
 	header := &c.ctx.Response.Header
 	switch refusal.Status {
 	case http.StatusMethodNotAllowed:

@@ -224,13 +224,13 @@ func TestHandler_answers(t *testing.T) {
 			wantOutcome: "cannot_store",
 		},
 		"no room for another callback": {
-			options:     Options{MaxRequests: -1},
+			options:     Options{MaxBytes: -1},
 			request:     post("/shop/a", good, "one"),
 			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 46\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: too many callbacks at once, send it again",
 			wantOutcome: "overloaded",
 		},
 		"no room for its body": {
-			options:     Options{MaxBytes: smallBody},
+			options:     Options{MaxBytes: 2 * smallBody},
 			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nContent-Length: 8193\r\n\r\n" + strings.Repeat("a", smallBody+1),
 			halfClose:   true,
 			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 46\r\nContent-Type: text/plain\r\nRetry-After: 5\r\n\r\nno: too many callbacks at once, send it again",
@@ -275,8 +275,8 @@ func TestHandler_answers(t *testing.T) {
 			} else if n := testutil.ToFloat64(h.metrics.unrouted); n != 1 {
 				t.Errorf("unrouted requests are %v, want 1", n)
 			}
-			if h.room.requests.Load() != 0 || h.room.bytes.Load() != 0 {
-				t.Errorf("room for %d requests and %d bytes is still taken", h.room.requests.Load(), h.room.bytes.Load())
+			if n, bytes := h.room.callbacks.Load(), h.room.held.Load()+h.room.strangers.Load(); n != 0 || bytes != 0 || h.pace.waiting.Load() != 0 {
+				t.Errorf("room for %d callbacks, %d bytes and %d that wait is still taken", n, bytes, h.pace.waiting.Load())
 			}
 			refused := tt.wantOutcome != "" && !strings.HasPrefix(tt.want, "HTTP/1.1 200")
 			if logged := strings.Contains(log.String(), "reason="+tt.wantOutcome+" ") || tt.wantOutcome == "other" && strings.Contains(log.String(), "brand_new"); logged != refused {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/hookbay/hookbay/receiver/conns"
 )
 
 // state is what a connection is doing.
@@ -28,14 +30,15 @@ const (
 // connection is one TCP connection. It may stay unused before its first request for as long as between two: proxies and platforms open connections
 // before they need them, and a callback that is sent into a connection that is just being closed is lost.
 type connection struct {
-	net.Conn
+	*conns.Conn
 	requestTimeout time.Duration
 	since          time.Time    // when it was accepted
 	state          atomic.Int32 // a state
 	cutOff         atomic.Bool  // there is nobody to say farewell to
+	begun          time.Time    // when the callback came that is at work; zero: none is. The goroutine's own
 }
 
-func newConnection(c net.Conn, requestTimeout time.Duration) *connection {
+func newConnection(c *conns.Conn, requestTimeout time.Duration) *connection {
 	return &connection{Conn: c, requestTimeout: requestTimeout, since: time.Now()}
 }
 
@@ -46,9 +49,30 @@ func noteState(nc net.Conn, s fasthttp.ConnState) {
 	case !ok:
 	case s == fasthttp.StateIdle:
 		c.state.Store(int32(idle))
+		c.end()
 	case s == fasthttp.StateActive && state(c.state.Load()) != fresh:
 		c.state.Store(int32(active))
 	}
+}
+
+// begin says that the connection has delivered a verified callback, and is not to be displaced until that is answered.
+func (c *connection) begin(now time.Time) {
+	c.begun = now
+	c.Begin()
+}
+
+// end says that it is answered.
+func (c *connection) end() {
+	if !c.begun.IsZero() {
+		c.End(c.begun)
+		c.begun = time.Time{}
+	}
+}
+
+// isStranger says whether a request comes on a connection that has never delivered a verified callback.
+func isStranger(ctx *fasthttp.RequestCtx) bool {
+	c, ok := ctx.Conn().(*connection)
+	return ok && !c.Proven()
 }
 
 // Read sets the deadlines of the first read. From then on they are the server's.
@@ -77,7 +101,7 @@ func (c *connection) Write(p []byte) (int, error) {
 
 // Close ends the connection. After an answer it waits, for a moment, until the client has seen it and closes its side.
 func (c *connection) Close() error {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok && state(c.state.Load()) == active && !c.cutOff.Load() && tcp.CloseWrite() == nil {
+	if tcp, ok := c.Conn.Conn.(*net.TCPConn); ok && state(c.state.Load()) == active && !c.cutOff.Load() && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(lingerTime)) // if it fails, so does the next read
 		_, _ = io.CopyN(io.Discard, tcp, lingerBytes)       // nobody wants it any more
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/hookbay/hookbay/receiver/conns"
 	"github.com/hookbay/hookbay/receiver/event"
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -27,9 +28,13 @@ type Options struct {
 	MaxBody int64
 	// RequestTimeout bounds the time a request takes to arrive, head and body. Default: 5 s, longer than either platform waits for its answer.
 	RequestTimeout time.Duration
-	// MaxRequests and MaxBytes bound the callbacks under way at once and the memory of their bodies. Defaults: 4096, because a
-	// stranger takes a place without sending a body, for as long as RequestTimeout, and 64 MiB.
-	MaxRequests, MaxBytes int64
+	// MaxConnections bounds the connections that are open at once; see package conns for what happens then. Default: 2048, less where the
+	// process may open few files.
+	MaxConnections int
+	// MaxBytes bounds the memory of bodies under way, in bytes. Default: 64 MiB.
+	MaxBytes int64
+	// Connections are where connections are counted. Nil: nowhere.
+	Connections *conns.Metrics
 	// Metrics, nil: not measured.
 	Metrics *Metrics
 	// Log, nil: slog.Default.
@@ -38,11 +43,19 @@ type Options struct {
 	Now func() time.Time
 }
 
+// The default of Options.MaxConnections, and its part of the files that all ports together may use.
+const (
+	mostConnections  = 2048
+	connectionsShare = 0.9
+)
+
 // Handler takes callbacks in for the endpoints of its routing table, which Update replaces in one step.
 type Handler struct {
 	maxBody        int64
 	requestTimeout time.Duration
 	room           room
+	pace           pace
+	roster         *conns.Roster
 	metrics        *Metrics
 	log            *slog.Logger
 	now            func() time.Time
@@ -58,7 +71,8 @@ func NewHandler(o Options) *Handler {
 	h := &Handler{
 		maxBody:        cmp.Or(o.MaxBody, 1<<20),
 		requestTimeout: cmp.Or(o.RequestTimeout, 5*time.Second),
-		room:           room{maxRequests: cmp.Or(o.MaxRequests, 4096), maxBytes: cmp.Or(o.MaxBytes, 64<<20)},
+		room:           room{most: cmp.Or(o.MaxBytes, 64<<20)},
+		roster:         conns.NewRoster("callbacks", cmp.Or(o.MaxConnections, conns.Limit(mostConnections, connectionsShare)), o.Connections),
 		metrics:        o.Metrics,
 		log:            o.Log,
 		now:            o.Now,
@@ -72,6 +86,7 @@ func NewHandler(o Options) *Handler {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	h.metrics.watch(&h.room)
 	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody), patience: newPatience()} }
 	h.table.Store(&table{})
 	return h
@@ -83,14 +98,19 @@ type callback struct {
 	ep    *endpoint
 	start time.Time
 
-	buf      []byte // the body's memory
+	arrived  time.Time // when the body was there
+	buf      []byte    // the body's memory
 	patience *patience
 	req      source.Request
 	events   []event.Event
+	proof    source.Proof
 	outcome  outcome
 	cause    error // what a refusal does not tell the platform
 	bodyRead bool  // to its end
 	borrowed bool  // the engine may still read buf: it gave up rather than finished
+	stranger bool  // the connection had not proven itself when this came in
+	place    place // among those that wait to be stored
+	waited   bool  // for the store, and so there is something to learn
 }
 
 // ServeHTTP is the way of a callback through the receiver.
@@ -108,6 +128,7 @@ func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 	}
 	c := h.callbacks.Get().(*callback) //nolint:forcetypeassert // The pool holds nothing else.
 	c.ctx, c.ep, c.start = ctx, ep, start
+	c.stranger = isStranger(ctx)
 	if refusal := h.take(c); refusal != nil {
 		h.refuse(c, refusal)
 	} else {
@@ -136,19 +157,38 @@ func (h *Handler) take(c *callback) (refusal *source.Refusal) {
 	if refusal = h.listen(c); refusal != nil {
 		return refusal
 	}
-	defer h.room.leave(c)
+	if refusal = h.verifyHead(c); refusal != nil {
+		return refusal
+	}
+	if !h.room.enter(c) {
+		return overloaded
+	}
+	defer h.leave(c)
 	if refusal = h.read(c); refusal != nil {
 		return refusal
 	}
-	_, _, query := target(&c.ctx.Request.Header)
-	c.req.Query, c.req.Header, c.req.Received = string(query), c, c.start
-	if refusal = verify(c); refusal != nil {
+	if refusal = h.queue(c); refusal != nil {
+		return refusal
+	}
+	if refusal = verifyBody(c); refusal != nil {
 		return refusal
 	}
 	if refusal = identify(c); refusal != nil {
 		return refusal
 	}
 	return h.store(c)
+}
+
+// leave gives back what take took.
+func (h *Handler) leave(c *callback) {
+	h.room.leave(c)
+	switch {
+	case c.place.ahead == 0:
+	case c.waited:
+		h.pace.leave(c.place, h.now)
+	default:
+		h.pace.giveUp()
+	}
 }
 
 // release puts a callback back into the pool, without anything of the request and without unusually large memory. What somebody may

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -26,9 +25,23 @@ func (h *Handler) listen(c *callback) *source.Refusal {
 	case ambiguous(&c.ctx.Request.Header):
 		c.ctx.SetConnectionClose()
 		return &source.Refusal{Reason: source.ReasonBadRequest, Status: http.StatusBadRequest, Detail: "the request is not proper HTTP/1.1"}
-	case !h.room.enter(c):
-		return overloaded()
+	case c.ep.buffered && h.pace.full(c.ep.within/2, 0, c.start):
+		return overloaded
 	}
+	return nil
+}
+
+// queue takes a place among those that wait to be stored, now that the body is there. It may have taken a while to arrive, so that it is time to look
+// again whether the callback can be stored in time.
+func (h *Handler) queue(c *callback) *source.Refusal {
+	c.arrived = h.now()
+	if !c.ep.buffered {
+		return nil
+	}
+	if h.pace.full(c.ep.within/2, c.arrived.Sub(c.start), c.arrived) {
+		return overloaded
+	}
+	c.place = h.pace.enter(c.arrived)
 	return nil
 }
 
@@ -42,7 +55,7 @@ func (h *Handler) read(c *callback) *source.Refusal {
 	}
 	for {
 		if len(c.buf) == cap(c.buf) && !h.grow(c) {
-			return overloaded()
+			return overloaded
 		}
 		n, err := body.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
@@ -63,7 +76,7 @@ func (h *Handler) read(c *callback) *source.Refusal {
 // grow doubles the buffer, no further than one byte more than a body may have, if there is room for it.
 func (h *Handler) grow(c *callback) bool {
 	size := min(2*int64(cap(c.buf)), max(h.maxBody+1, int64(cap(c.buf))+1))
-	if !h.room.widen(size - int64(cap(c.buf))) {
+	if !h.room.widen(c, size-int64(cap(c.buf))) {
 		return false
 	}
 	larger := make([]byte, len(c.buf), size)
@@ -76,35 +89,7 @@ func tooLarge() *source.Refusal {
 	return &source.Refusal{Reason: source.ReasonTooLarge, Status: http.StatusRequestEntityTooLarge, Detail: "the body is too large"}
 }
 
-func overloaded() *source.Refusal {
-	return &source.Refusal{Reason: source.ReasonOverloaded, Status: http.StatusServiceUnavailable, Detail: "too many callbacks at once, send it again"}
-}
-
-// room bounds the callbacks under way and the memory of their bodies.
-type room struct {
-	maxRequests, maxBytes int64
-	requests, bytes       atomic.Int64
-}
-
-// enter takes a place and room for the callback's buffer. A callback that entered must leave.
-func (r *room) enter(c *callback) bool {
-	if r.requests.Add(1) <= r.maxRequests && r.widen(int64(cap(c.buf))) {
-		return true
-	}
-	r.requests.Add(-1)
-	return false
-}
-
-// widen takes room for more bytes.
-func (r *room) widen(bytes int64) bool {
-	if r.bytes.Add(bytes) <= r.maxBytes {
-		return true
-	}
-	r.bytes.Add(-bytes)
-	return false
-}
-
-func (r *room) leave(c *callback) {
-	r.bytes.Add(-int64(cap(c.buf)))
-	r.requests.Add(-1)
+// overloaded refuses what there is no room or no time for.
+var overloaded = &source.Refusal{
+	Reason: source.ReasonOverloaded, Status: http.StatusServiceUnavailable, Detail: "too many callbacks at once, send it again",
 }

@@ -43,12 +43,14 @@ type Metrics struct {
 	accepted  *prometheus.GaugeVec
 	refused   *prometheus.GaugeVec
 	unrouted  prometheus.Counter
+	factory   promauto.Factory
 }
 
 // NewMetrics registers the metrics with reg; nil registers them nowhere.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	return &Metrics{
+		factory: f,
 		callbacks: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbay_callbacks_total",
 			Help: "Callbacks that were answered: stored (without a buffer: delivered), duplicate or filtered, or why they were refused.",
@@ -88,6 +90,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Requests for a host and path that no endpoint has.",
 		}),
 	}
+}
+
+// watch has the room of a Handler told. A Metrics watches one Handler.
+func (m *Metrics) watch(r *room) {
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookbay_callbacks_in_flight",
+		Help: "Callbacks that are being received, verified or stored now. Those whose first 8 KiB have not arrived don't count.",
+	}, func() float64 { return float64(r.callbacks.Load()) })
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookbay_body_bytes",
+		Help: "Memory that the bodies of callbacks in flight take.",
+	}, func() float64 { return float64(r.held.Load()) })
 }
 
 // endpointMetrics are one endpoint's series, looked up once.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/hookbay/hookbay/receiver/conns"
 )
 
 // The server's bounds.
@@ -22,8 +24,6 @@ const (
 	idleTimeout = 130 * time.Second
 	// maxHead is ample for both platforms, in bytes. Each connection has that much memory for what it reads.
 	maxHead = 8 << 10
-	// acceptPause is how long nothing is accepted when the system refuses, for want of file descriptors mostly.
-	acceptPause = 50 * time.Millisecond
 	// shutdownPoll is how often Shutdown looks for connections that have become idle.
 	shutdownPoll = 20 * time.Millisecond
 	// freshPatience is how long Shutdown leaves a connection alone that has not been used yet: its first request may be on its way.
@@ -75,7 +75,8 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // Serve accepts connections until Shutdown or Close, then returns http.ErrServerClosed.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(port net.Listener) error {
+	l := conns.Listen(port, s.handler.roster)
 	s.mu.Lock()
 	s.listener = l
 	closing := s.closing
@@ -87,25 +88,13 @@ func (s *Server) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
-			s.start(c)
+			s.start(c.(*conns.Conn)) //nolint:forcetypeassert // It accepts nothing else.
 		case s.stopped():
 			return http.ErrServerClosed
-		case isTemporary(err):
-			s.log.Warn("Connections cannot be accepted for a moment", "error", err)
-			time.Sleep(acceptPause)
 		default:
 			return err
 		}
 	}
-}
-
-// isTemporary says whether accepting may work again in a moment: there are no file descriptors, or the client was gone already.
-func isTemporary(err error) bool {
-	temporary, ok := errors.AsType[interface {
-		error
-		Temporary() bool
-	}](err)
-	return ok && temporary.Temporary()
 }
 
 func (s *Server) stopped() bool {
@@ -115,7 +104,7 @@ func (s *Server) stopped() bool {
 }
 
 // start gives a connection its goroutine.
-func (s *Server) start(nc net.Conn) {
+func (s *Server) start(nc *conns.Conn) {
 	c := newConnection(nc, s.handler.requestTimeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()

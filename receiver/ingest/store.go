@@ -19,7 +19,8 @@ func (h *Handler) store(c *callback) *source.Refusal {
 	if refusal := c.ep.limits.admit(c.events, c.start); refusal != nil {
 		return refusal
 	}
-	c.patience.begin(timeToStore(c.ep.within, h.now().Sub(c.start)))
+	c.waited = true
+	c.patience.begin(timeToStore(c.ep.within, c.arrived.Sub(c.start)))
 	defer func() {
 		if !c.patience.stop() {
 			c.patience = newPatience()

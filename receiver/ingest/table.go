@@ -28,6 +28,8 @@ type Endpoint struct {
 	// Source knows the platform, Queue keeps the events or passes them on.
 	Source source.Source
 	Queue  Queue
+	// Unbuffered says that Queue passes the events on while the platform waits, so that how long that takes is the target's matter, not the store's.
+	Unbuffered bool
 	// Keys is how many credentials the source has. Revision changes whenever they may have: their last-used times start afresh then.
 	Keys     int
 	Revision int64
@@ -40,9 +42,12 @@ type endpoint struct {
 	Endpoint
 	within  time.Duration
 	stored  prepared
+	busy    prepared // the answer to what is refused as overloaded
 	metrics *endpointMetrics
 	refused map[source.Reason]*throttle
 	limits  *limits
+
+	buffered bool
 }
 
 // route is where an endpoint is found: a normal host, or none, and a path.
@@ -95,6 +100,7 @@ func (h *Handler) prepare(e Endpoint, before *endpoint) *endpoint {
 		Endpoint: e,
 		within:   e.Source.AnswerWithin(),
 		stored:   prepare(e.Source.Answer(nil)),
+		buffered: !e.Unbuffered,
 		metrics:  h.metrics.endpoint(e.Name, e.Keys),
 		refused:  make(map[source.Reason]*throttle),
 	}
@@ -103,6 +109,7 @@ func (h *Handler) prepare(e Endpoint, before *endpoint) *endpoint {
 		limited = before.limits
 	}
 	ep.limits = newLimits(e.RateLimit, limited)
+	ep.busy = prepare(h.words(ep, overloaded))
 	h.metrics.limit.WithLabelValues(e.Name).Set(ep.within.Seconds())
 	for _, reason := range append(reasons(), otherReason) {
 		ep.refused[reason] = newThrottle()
