@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,12 @@ type options struct {
 	// of section manager
 	endpoints, manager, managerBench string
 
-	receiver, out, scratch string
-	serve, target          string
+	receiver, out, page, scratch string
+	serve, target                string
 }
 
 // notSettings are flags that have nothing to do with what is measured.
-var notSettings = []string{"sections", "out", "scratch", "serve", "target", "receiver", "manager", "manager-bench"}
+var notSettings = []string{"sections", "out", "page", "scratch", "serve", "target", "receiver", "manager", "manager-bench"}
 
 func parseFlags() (*options, error) {
 	o := &options{}
@@ -57,6 +58,7 @@ func parseFlags() (*options, error) {
 	flag.StringVar(&o.managerBench, "manager-bench", "bin/bench-manager", "the `program` that measures the manager")
 	flag.StringVar(&o.receiver, "receiver", "bin/receiver", "the receiver's `program`")
 	flag.StringVar(&o.out, "out", "docs/benchmarks", "the `directory` for results")
+	flag.StringVar(&o.page, "page", "", "the `file` for the page that is made of all results there; default: beside the directory, with .md")
 	flag.StringVar(&o.scratch, "scratch", "bin", "the `directory` below which events are stored, on the disk to be measured")
 	flag.StringVar(&o.serve, "serve", "", "be a server to compare with (used by bench itself)")
 	flag.StringVar(&o.target, "target", "", "where that forwards to")
@@ -73,6 +75,9 @@ func parseFlags() (*options, error) {
 	}
 	if o.rounds < 1 {
 		return nil, fmt.Errorf("-rounds: write 1 or more instead of %d", o.rounds)
+	}
+	if o.page == "" {
+		o.page = filepath.Clean(o.out) + ".md"
 	}
 	o.sources = strings.Split(*sources, ",")
 	all := strings.Split(names(), ",")

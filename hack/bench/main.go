@@ -95,7 +95,7 @@ func run(ctx context.Context, o *options) error {
 		}
 		s.print(os.Stdout, r)
 	}
-	return nil
+	return report.Page(o.page, o.out)
 }
 
 // progress says what is under way: a run takes minutes.

@@ -43,11 +43,13 @@ func (s *Soak) Add(x Sample) {
 	s.Failed += x.Failed
 }
 
-// Trend is how one value went: medians of the first and the last quarter, and the slope of the last half's line of least squares.
+// Trend is how one value went once the store had filled, which takes the first sixth: medians of the first and the last quarter, and the slope of the
+// last half's line of least squares.
 type Trend struct{ First, Last, PerHour float64 }
 
 // TrendOf works it out.
 func TrendOf(samples []Sample, of func(Sample) float64) Trend {
+	samples = samples[len(samples)/6:]
 	n := len(samples)
 	if n < 4 {
 		return Trend{}

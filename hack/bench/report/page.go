@@ -1,0 +1,160 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// chapter is how a section appears on the page.
+type chapter struct {
+	name, title, text string
+	write             func(io.Writer, *Section)
+	plots             func(*Section) []figure
+}
+
+// chapters are all, in order.
+var chapters = []chapter{
+	{"answers", "Answers", `Callbacks are acknowledged as fast as the server can, by callers that each send the next one when the last is answered. Hookbay verifies the
+signature, reads the event, stores it and has it on the disk before it answers; delivery is suspended. The bare handlers read the body and answer 200. Each turn
+has a fresh process and an empty disk; all callbacks are different events, of 5,000 sessions or conversations. That each was stored is checked.`,
+		Answers, answerPlots},
+	{"end-to-end", "End to end", `The same callers, and a target that takes what comes (fasthttp, counting). Hookbay stores and delivers; the time runs until the last event has reached the
+target, which counts different ids. The baseline is ` + "`httputil.ReverseProxy`" + ` with connections that are kept and reused buffers: it checks and stores nothing.`,
+		EndToEnd, endToEndPlots},
+	{"latency", "Latency at half load", `An open loop: callbacks are due at a fixed rate, which is half of what the receiver takes at most, measured in the same round; latency counts from the moment that
+each was due, so that a stall is charged to all who would have called in it. All variants have the same rate. Servers and load have one half of the
+processors each, so that neither takes the other's.`,
+		Latency, latencyPlots},
+	{"overload", "Overload", `An open loop at twice what the receiver takes at most, while it delivers, on many connections; then at half of it again. Processors are divided as above, the target
+is on the load's side. Callbacks that find no free connection wait for one, and their latency runs. At the end all that was acknowledged must have
+reached the target, or wait to: different ids are counted.`,
+		Overloads, overloadPlots},
+	{"start", "Start and memory", `How long it takes from the start of the program until ` + "`/readyz`" + ` says that callbacks can be stored, with events waiting on its disk that came in by HTTP before: after
+a stop in good order, and after SIGKILL in the middle of a load. Each start is followed by a count: all that was acknowledged must be there. Memory
+is resident memory as the kernel counts it.`,
+		Starts, startPlots},
+	{"soak", "Soak", `Both sources at an even pace, an open loop, with delivery. Delivered events are kept for two minutes and identities for five, so that the disk can come to
+rest. Looked at every ten seconds.`,
+		SoakOf, soakPlots},
+	{"manager", "The manager", `` + "`hookbay manager`" + ` with a real API server and etcd on the same machine, which take most of it.`,
+		Managers, nil},
+}
+
+// Page makes the page of the files in a directory, and the plots beside these files.
+func Page(file, dir string) error {
+	sections := map[string]*Section{}
+	for _, c := range chapters {
+		s, err := Read(dir, c.name)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			sections[c.name] = s
+		}
+	}
+	var b bytes.Buffer
+	head(&b, sections)
+	goals(&b, sections)
+	relative, err := filepath.Rel(filepath.Dir(file), dir)
+	if err != nil {
+		return err
+	}
+	for _, c := range chapters {
+		s := sections[c.name]
+		if s == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", c.title, c.text)
+		if c.plots != nil {
+			for _, f := range c.plots(s) {
+				name := c.name + "-" + f.name + ".svg"
+				if err := f.save(filepath.Join(dir, name)); err != nil {
+					return fmt.Errorf("plot %s: %w", name, err)
+				}
+				fmt.Fprintf(&b, "![%s](%s/%s)\n\n", f.title, filepath.ToSlash(relative), name)
+			}
+		}
+		c.write(&b, s)
+	}
+	text := append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
+	return os.WriteFile(file, text, 0o644) //nolint:gosec // for everybody to read
+}
+
+// head says what was measured, where and how.
+func head(w io.Writer, sections map[string]*Section) {
+	fmt.Fprint(w, "# Benchmarks\n\nMade by `make bench`; don't edit. It takes Linux, two processors and a disk, and about two hours, one of them the soak; `BENCH_FLAGS='-sections answers'` measures a\n"+
+		"part anew. What each run showed is in [benchmarks](benchmarks/), a JSON file for each section.\n\n")
+	var first *Section
+	var rows [][]string
+	for _, c := range chapters {
+		s := sections[c.name]
+		if s == nil {
+			continue
+		}
+		if first == nil {
+			first = s
+		}
+		commit := s.Machine.Commit[:min(12, len(s.Machine.Commit))]
+		if s.Machine.Dirty {
+			commit += " and changes"
+		}
+		rows = append(rows, []string{c.title, s.Began.UTC().Format("2006-01-02 15:04"), s.Took.Round(time.Second).String(), commit, settings(s)})
+	}
+	if first == nil {
+		fmt.Fprint(w, "Nothing was measured yet.\n")
+		return
+	}
+	m := first.Machine
+	fmt.Fprintf(w, "- Machine: %s, %d cores, %.0f GiB of memory, %s, %s.\n- Programs: %s; baselines and load built with %s.\n",
+		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.FileSystem, m.Receiver, m.Go)
+	if s := sections["answers"]; s != nil {
+		for _, c := range s.Cells {
+			if c.Connections == 1 && c.Size == usualSize {
+				a, p := syncs(c)
+				fmt.Fprintf(w, "- The disk: a durable write of 1 KiB takes %s (%s to %s) appended to a file, %s (%s to %s) in space that a file has already.\n",
+					micros(a.Median), micros(a.Least), micros(a.Most), micros(p.Median), micros(p.Least), micros(p.Most))
+				break
+			}
+		}
+	}
+	fmt.Fprint(w, "\n")
+	table(w, []string{"section", "began (UTC)", "took", "commit", "settings"}, rows)
+	fmt.Fprint(w, `How to read it:
+
+- **Compare within one table only.** Variants take turns, round by round, each in a fresh process; a ratio is the median of the rounds' own ratios, with the
+  least and the most of them. Other figures are medians. From run to run absolute figures differ by more than ratios do.
+- **The load runs on the same machine** and takes processor time from the server: its own cost is in the column "load's CPU". It makes ratios of
+  rates milder than the servers' own costs are, which "CPU each" tells without it.
+- One machine, one disk: a disk whose durable writes take longer lowers what few connections reach, and hardly what many do, as one write
+  serves all who wait.
+
+`)
+}
+
+// settings are those that matter to a section.
+func settings(s *Section) string {
+	of := map[string][]string{
+		"answers": {"rounds", "duration", "warm-up"}, "end-to-end": {"rounds", "duration"}, "latency": {"rounds", "duration"},
+		"overload": {"rounds", "overload", "crowd"}, "start": {"waiting", "settle"}, "soak": {"soak"}, "manager": {"endpoints"},
+	}[s.Name]
+	var all []string
+	for name, value := range s.Settings {
+		if slices.Contains(of, name) {
+			all = append(all, name+" "+strings.ReplaceAll(value, ",", ", "))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
+}
+
+// What the goals are about.
+const (
+	usualSize        = 1 << 10
+	usualConnections = 64
+)
