@@ -2,10 +2,10 @@ package target
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,10 +31,7 @@ func drain(resp *http.Response, abort context.CancelFunc) {
 // judge says what an answer means.
 func judge(resp *http.Response, now time.Time) Result {
 	code := resp.StatusCode
-	r := Result{Class: Rejected, Outcome: statusOutcome(code), Detail: fmt.Sprintf("target answered %d", code)}
-	if text := http.StatusText(code); text != "" {
-		r.Detail += " " + text // the standard's words, never the peer's own
-	}
+	r := Result{Class: Rejected, Outcome: statusOutcome(code), Detail: statusDetail(code)}
 	switch {
 	case code >= 200 && code <= 299:
 		r.Class = Delivered
@@ -45,6 +42,19 @@ func judge(resp *http.Response, now time.Time) Result {
 		r.Detail += ": redirects are not followed, give the final address as the target"
 	}
 	return r
+}
+
+// statusDetail tells of a status in the standard's words, never the peer's own.
+func statusDetail(code int) string {
+	switch code { // what usually comes costs nothing
+	case http.StatusOK:
+		return "target answered 200 OK"
+	case http.StatusAccepted:
+		return "target answered 202 Accepted"
+	case http.StatusNoContent:
+		return "target answered 204 No Content"
+	}
+	return strings.TrimRight("target answered "+strconv.Itoa(code)+" "+http.StatusText(code), " ")
 }
 
 // redirects says whether an answer names another address: not all of 3xx do, 304 for one.
