@@ -22,12 +22,16 @@ import (
 type fakeSource struct {
 	within   time.Duration
 	proof    source.Proof
+	head     func(*source.Request) *source.Refusal
 	verify   func(*source.Request) *source.Refusal
 	identify func() *source.Refusal
 	answer   func(*source.Refusal) source.Answer
 }
 
-func (s *fakeSource) VerifyHead(*source.Request) (source.Proof, *source.Refusal) {
+func (s *fakeSource) VerifyHead(r *source.Request) (source.Proof, *source.Refusal) {
+	if s.head != nil {
+		return s.proof, s.head(r)
+	}
 	return s.proof, nil
 }
 

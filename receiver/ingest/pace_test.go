@@ -17,8 +17,7 @@ type storeModel struct {
 	most   int
 	next   time.Time
 
-	refused int
-	waits   []time.Duration
+	waits []time.Duration
 }
 
 func newStoreModel(commit time.Duration, most int) *storeModel {
@@ -27,7 +26,7 @@ func newStoreModel(commit time.Duration, most int) *storeModel {
 }
 
 // offer has callbacks come evenly for a time, and returns how many of them were refused.
-func (m *storeModel) offer(perSecond int, d time.Duration, half time.Duration) (refused, offered int) {
+func (m *storeModel) offer(perSecond int, d time.Duration) (refused, offered int) {
 	gap := time.Second / time.Duration(perSecond)
 	for end := m.now.Add(d); m.now.Before(end); m.now = m.now.Add(gap) {
 		for !m.next.After(m.now) {
@@ -35,7 +34,7 @@ func (m *storeModel) offer(perSecond int, d time.Duration, half time.Duration) (
 			m.next = m.next.Add(m.commit)
 		}
 		offered++
-		if m.p.full(half, 0, m.now) {
+		if m.p.full(lazadaHalf, 0, m.now) {
 			refused++
 			continue
 		}
@@ -70,13 +69,13 @@ func TestPace_overload(t *testing.T) {
 			t.Run(fmt.Sprintf("%d times, a commit takes %s", times, commit), func(t *testing.T) {
 				const capacity = 4000 // a second
 				m := newStoreModel(commit, int(capacity*commit/time.Second))
-				if refused, _ := m.offer(capacity*9/10, 5*time.Second, lazadaHalf); refused != 0 {
+				if refused, _ := m.offer(capacity*9/10, 5*time.Second); refused != 0 {
 					t.Errorf("%d callbacks were refused before the overload", refused)
 				}
-				m.offer(capacity*times, 2*time.Second, lazadaHalf) // it learns
+				m.offer(capacity*times, 2*time.Second) // it learns
 				m.waits = nil
 				const long = 20 * time.Second
-				refused, offered := m.offer(capacity*times, long, lazadaHalf)
+				refused, offered := m.offer(capacity*times, long)
 				if stored := len(m.waits); float64(stored) < 0.95*capacity*long.Seconds() {
 					t.Errorf("%d callbacks were stored: the store had nothing to do at times", stored)
 				}
@@ -87,8 +86,8 @@ func TestPace_overload(t *testing.T) {
 					t.Errorf("a callback that was taken waited %s", longest)
 				}
 				// Load drops: nothing is refused from the moment on that few wait.
-				m.offer(capacity/10, lazadaHalf, lazadaHalf)
-				if refused, _ := m.offer(capacity/2, 5*time.Second, lazadaHalf); refused != 0 {
+				m.offer(capacity/10, lazadaHalf)
+				if refused, _ := m.offer(capacity/2, 5*time.Second); refused != 0 {
 					t.Errorf("%d callbacks were refused after the overload", refused)
 				}
 			})
@@ -99,29 +98,29 @@ func TestPace_overload(t *testing.T) {
 // A burst after a quiet time is no overload: a store that takes all that wait at once takes it too.
 func TestPace_burst(t *testing.T) {
 	m := newStoreModel(10*time.Millisecond, 1<<20)
-	m.offer(100, 10*time.Second, lazadaHalf)
+	m.offer(100, 10*time.Second)
 	m.now = m.now.Add(time.Minute)
 	m.next = m.now.Add(m.commit)
 	for range 10 {
-		if refused, _ := m.offer(100_000, 20*time.Millisecond, lazadaHalf); refused != 0 {
+		if refused, _ := m.offer(100_000, 20*time.Millisecond); refused != 0 {
 			t.Fatalf("%d callbacks of a burst were refused", refused)
 		}
-		m.offer(100, time.Second, lazadaHalf)
+		m.offer(100, time.Second)
 	}
 }
 
 // While nothing leaves the queue it does not grow, and once it is short everything is as before.
 func TestPace_stall(t *testing.T) {
 	m := newStoreModel(10*time.Millisecond, 1<<20)
-	m.offer(2000, time.Second, lazadaHalf)
+	m.offer(2000, time.Second)
 	m.next = m.now.Add(3 * time.Second) // a flush that takes three seconds
-	m.offer(2000, 200*time.Millisecond, lazadaHalf)
+	m.offer(2000, 200*time.Millisecond)
 	held := len(m.queue)
-	if refused, offered := m.offer(2000, 2*time.Second, lazadaHalf); refused != offered || len(m.queue) != held {
+	if refused, offered := m.offer(2000, 2*time.Second); refused != offered || len(m.queue) != held {
 		t.Errorf("%d of %d were refused while nothing left the queue", refused, offered)
 	}
-	m.offer(2000, time.Second, lazadaHalf) // in which the flush ends
-	if refused, _ := m.offer(2000, 5*time.Second, lazadaHalf); refused != 0 {
+	m.offer(2000, time.Second) // in which the flush ends
+	if refused, _ := m.offer(2000, 5*time.Second); refused != 0 {
 		t.Errorf("%d callbacks were refused after the stall", refused)
 	}
 }
