@@ -16,11 +16,13 @@ const maxJSONDepth = 256
 
 // ParseJSON returns body as a JSON value, or false if it is not exactly one JSON text in UTF-8 that nests at most 256 deep. The
 // value is a view of a copy of body: a string that is to outlive the callback must be cloned, as Attribute does.
-func ParseJSON(body []byte) (gjson.Result, bool) {
+func ParseJSON(body []byte) (Value, bool) {
 	if len(body) == 0 || !utf8.Valid(body) || tooDeep(body) || !gjson.ValidBytes(body) {
-		return gjson.Result{}, false
+		return Value{}, false
 	}
-	return gjson.Parse(string(body)), true
+	text := string(body)
+	from := skipSpace(text, 0)
+	return Value{text: text[from:skipValue(text, from)], at: from}, true
 }
 
 // tooDeep says whether body nests deeper than maxJSONDepth. Counting the brackets settles nearly every body at once.
@@ -45,22 +47,6 @@ func tooDeep(body []byte) bool {
 		}
 	}
 	return false
-}
-
-// Scalar returns the text of a JSON string, number or boolean as it was sent: 19 and "19" are the same, and no integer ever becomes
-// a float. It is empty for anything else, and for the string "null", which platforms write where a value is missing.
-func Scalar(v gjson.Result) string {
-	switch v.Type {
-	case gjson.String:
-		if v.Str == "null" {
-			return ""
-		}
-		return v.Str
-	case gjson.Number, gjson.True, gjson.False:
-		return v.Raw
-	default:
-		return ""
-	}
 }
 
 // IdentityPart says whether a scalar can tell one event from another: it is there, and holds neither a zero byte, which separates

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
 
 func TestParseJSON(t *testing.T) {
@@ -46,11 +44,11 @@ func TestScalar(t *testing.T) {
 		`"19"`: "19", `19`: "19", `18446744073709551616`: "18446744073709551616", `1e2`: "1e2", `1.50`: "1.50", `-0`: "-0",
 		`true`: "true", `false`: "false", `null`: "", `"null"`: "", `"NULL"`: "NULL", `{}`: "", `["a"]`: "", `""`: "", `"a\u0041"`: "aA",
 	} {
-		if got := Scalar(gjson.Parse(text)); got != want {
+		if got := (Value{text: text}).Scalar(); got != want {
 			t.Errorf("Scalar(%s) = %q, want %q", text, got, want)
 		}
 	}
-	if got := Scalar(gjson.Result{}); got != "" {
+	if got := (Value{}).Scalar(); got != "" {
 		t.Errorf("Scalar of nothing = %q", got)
 	}
 }

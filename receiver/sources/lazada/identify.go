@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/hookbay/hookbay/receiver/event"
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -68,14 +66,11 @@ func (s *Source) unparsed(body []byte, contentType string) event.Event {
 // read takes from the envelope and from data what attributes are made of. Where a key comes twice the last counts, as with most
 // readers of JSON. A field that data lacks counts where it stands beside data too: one documented sample has it there, and some
 // messages come without an envelope.
-func read(root gjson.Result) message {
+func read(root source.Value) message {
 	var m message
-	if !root.IsObject() {
-		return m
-	}
-	var number, fallback, data gjson.Result
-	root.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
+	var number, fallback, data source.Value
+	root.Members(func(key string, value source.Value) bool {
+		switch key {
 		case "message_type":
 			number = value
 		case "msg_type": // the name in one of Lazada's tables
@@ -83,25 +78,23 @@ func read(root gjson.Result) message {
 		case "data":
 			data = value
 		case "seller_id":
-			m.fields[envelopeSeller] = source.Scalar(value)
+			m.fields[envelopeSeller] = value.Scalar()
 		case "timestamp":
-			m.fields[envelopeTime] = source.Scalar(value)
+			m.fields[envelopeTime] = value.Scalar()
 		case "site":
-			m.fields[envelopeSite] = source.Scalar(value)
+			m.fields[envelopeSite] = value.Scalar()
 		default:
-			m.fields[dataField(key.Str)] = source.Scalar(value)
+			m.set(key, value)
 		}
 		return true
 	})
-	if data.Type == gjson.String { // a JSON text inside a JSON string
-		data, _ = source.ParseJSON([]byte(data.Str))
+	if data.IsString() { // a JSON text inside a JSON string
+		data, _ = source.ParseJSON([]byte(data.Text()))
 	}
-	if data.IsObject() {
-		data.ForEach(func(key, value gjson.Result) bool {
-			m.fields[dataField(key.Str)] = source.Scalar(value)
-			return true
-		})
-	}
+	data.Members(func(key string, value source.Value) bool {
+		m.set(key, value)
+		return true
+	})
 	m.number, m.typed = messageType(number)
 	if !m.typed {
 		m.number, m.typed = messageType(fallback)
@@ -112,9 +105,16 @@ func read(root gjson.Result) message {
 	return m
 }
 
+// set notes a field of data, if it is one that matters.
+func (m *message) set(key string, value source.Value) {
+	if f := dataField(key); f != none {
+		m.fields[f] = value.Scalar()
+	}
+}
+
 // messageType reads an integer. What is none is no message type.
-func messageType(v gjson.Result) (int64, bool) {
-	text := source.Scalar(v)
+func messageType(v source.Value) (int64, bool) {
+	text := v.Scalar()
 	if text == "" || len(text) > len("999999999999999999") {
 		return 0, false
 	}

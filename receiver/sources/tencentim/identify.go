@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/hookbay/hookbay/receiver/event"
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -39,7 +37,7 @@ var (
 // message is what a callback, or one item of a batch, says as far as an event's attributes depend on it.
 type message struct {
 	fields [fieldCount]string
-	batch  gjson.Result
+	batch  source.Value
 }
 
 // Identify makes one event of a callback, or one of each item of a batch. It refuses what cannot be Tencent's: the body is not signed, so
@@ -65,27 +63,25 @@ func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, 
 }
 
 // size is the number of items in an array, else 0.
-func size(array gjson.Result) int {
+func size(array source.Value) int {
 	n := 0
-	if array.IsArray() {
-		array.ForEach(func(_, _ gjson.Result) bool {
-			n++
-			return n <= maxBatch
-		})
-	}
+	array.Items(func(source.Value) bool {
+		n++
+		return n <= maxBatch
+	})
 	return n
 }
 
 // split makes an event of each item of a batch. An item without a command of its own, or that is no object, has the query's.
-func (s *Source) split(dst []event.Event, r *source.Request, q *query, batch gjson.Result) []event.Event {
-	batch.ForEach(func(_, item gjson.Result) bool {
+func (s *Source) split(dst []event.Event, r *source.Request, q *query, batch source.Value) []event.Event {
+	batch.Items(func(item source.Value) bool {
 		m := read(item)
 		command := m.fields[callbackCommand]
 		if command == "" {
 			command = q.command
 		}
-		end := item.Index + len(item.Raw)
-		dst = s.add(dst, q, command, &m, r.Body[item.Index:end:end])
+		from, to := item.Span()
+		dst = s.add(dst, q, command, &m, r.Body[from:to:to])
 		return true
 	})
 	return dst
@@ -111,13 +107,10 @@ func (s *Source) add(dst []event.Event, q *query, command string, m *message, bo
 }
 
 // read takes from an object what attributes are made of. Where a key comes twice the last counts, as with most readers of JSON.
-func read(object gjson.Result) message {
+func read(object source.Value) message {
 	var m message
-	if !object.IsObject() {
-		return m
-	}
-	object.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
+	object.Members(func(key string, value source.Value) bool {
+		switch key {
 		case batchField:
 			m.batch = value
 		case "Info":
@@ -127,7 +120,9 @@ func read(object gjson.Result) message {
 		case "PairList":
 			m.fields[pairAccount] = member(first(value), "From_Account")
 		default:
-			m.fields[bodyField(key.Str)] = source.Scalar(value)
+			if f := bodyField(key); f != none {
+				m.fields[f] = value.Scalar()
+			}
 		}
 		return true
 	})
@@ -135,26 +130,22 @@ func read(object gjson.Result) message {
 }
 
 // member is the last value of that name in an object.
-func member(object gjson.Result, name string) (text string) {
-	if object.IsObject() {
-		object.ForEach(func(key, value gjson.Result) bool {
-			if key.Str == name {
-				text = source.Scalar(value)
-			}
-			return true
-		})
-	}
+func member(object source.Value, name string) (text string) {
+	object.Members(func(key string, value source.Value) bool {
+		if key == name {
+			text = value.Scalar()
+		}
+		return true
+	})
 	return text
 }
 
 // first is the first item of an array.
-func first(array gjson.Result) (item gjson.Result) {
-	if array.IsArray() {
-		array.ForEach(func(_, value gjson.Result) bool {
-			item = value
-			return false
-		})
-	}
+func first(array source.Value) (item source.Value) {
+	array.Items(func(value source.Value) bool {
+		item = value
+		return false
+	})
 	return item
 }
 

@@ -26,7 +26,7 @@ func open(tb testing.TB, commands ...string) *Source {
 
 // called is a callback whose query has the body's command.
 func called(body string) *source.Request {
-	command := source.Scalar(gjson.Get(body, "CallbackCommand"))
+	command := gjson.Get(body, "CallbackCommand").String()
 	return &source.Request{Query: "CallbackCommand=" + url.QueryEscape(command), Body: []byte(body)}
 }
 

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/hookbay/hookbay/receiver/config"
 	"github.com/hookbay/hookbay/receiver/source"
 )
@@ -106,10 +104,12 @@ func (s *Simulator) Vary(sample source.Sample, n, subject int) []byte {
 // Sign makes the query that Tencent adds to the callback URL, with the body's own command.
 func (s *Simulator) Sign(body []byte, now time.Time) (source.Signed, error) {
 	query := "SdkAppid=" + s.sdkAppID
-	command := source.Scalar(gjson.GetBytes(body, "CallbackCommand"))
+	root, _ := source.ParseJSON(body)
+	m := read(root)
+	command := m.fields[callbackCommand]
 	batch := command == ""
 	if batch {
-		command = source.Scalar(gjson.GetBytes(body, "Events.0.CallbackCommand"))
+		command = member(first(m.batch), "CallbackCommand")
 	}
 	if command != "" {
 		query += "&CallbackCommand=" + url.QueryEscape(command)
@@ -135,12 +135,23 @@ func (s *Simulator) Judge(status int, body []byte) error {
 	if !ok || !answer.IsObject() {
 		return errors.New("tencent wants a JSON object for an answer")
 	}
-	action, code, info := answer.Get("ActionStatus"), answer.Get("ErrorCode"), answer.Get("ErrorInfo")
+	var action, code, info source.Value
+	answer.Members(func(key string, value source.Value) bool {
+		switch key {
+		case "ActionStatus":
+			action = value
+		case "ErrorCode":
+			code = value
+		case "ErrorInfo":
+			info = value
+		}
+		return true
+	})
 	switch {
-	case action.Type != gjson.String, code.Type != gjson.Number, info.Type != gjson.String:
+	case !action.IsString(), !code.IsNumber(), !info.IsString():
 		return errors.New("tencent wants ActionStatus (a string), ErrorCode (a number) and ErrorInfo (a string) in the answer")
-	case action.Str != "OK" || code.Raw != "0":
-		return fmt.Errorf("the answer says ActionStatus %q, ErrorCode %s: %s", action.Str, code.Raw, info.Str)
+	case action.Text() != "OK" || code.Scalar() != "0":
+		return fmt.Errorf("the answer says ActionStatus %q, ErrorCode %s: %s", action.Text(), code.Scalar(), info.Text())
 	}
 	return nil
 }
