@@ -18,8 +18,8 @@ const subjects = 5000
 
 // The endpoints under load. Their credentials sign nothing but the benchmark.
 const (
-	secretFile config.SecretFile = "secret"
-	secret                       = "a-secret-of-the-benchmark"
+	secretFile = config.SecretFile("secret")
+	secret     = "a-secret-of-the-benchmark"
 )
 
 // Callback is one callback of a platform, of a given size, ready to be sent many times as other events. It is immutable.

@@ -38,7 +38,7 @@ func (c *conn) open(wait bool) error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return fmt.Errorf("set up a socket: %w", err)
 	}
-	if err := unix.Connect(fd, c.loop.addr); err != nil && !(errors.Is(err, unix.EINPROGRESS) && !wait) {
+	if err := unix.Connect(fd, c.loop.addr); err != nil && (wait || !errors.Is(err, unix.EINPROGRESS)) {
 		if wait {
 			return fmt.Errorf("connect: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // figure is a plot.
@@ -41,7 +42,7 @@ func (f *figure) save(file string) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = f.title, f.x, f.y
 	p.BackgroundColor = color.White
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs, p.Legend.Padding = true, -vg.Points(6), vg.Points(1)
 	p.Add(plotter.NewGrid())
 	if f.logX {
 		p.X.Scale = plot.LogScale{}
@@ -70,7 +71,7 @@ func (f *figure) save(file string) error {
 			if err != nil {
 				return err
 			}
-			dots.Color, dots.Radius = line.Color, vg.Points(2.5)
+			dots.Color, dots.Radius, dots.Shape = line.Color, vg.Points(2.5), draw.CircleGlyph{}
 			p.Add(dots)
 		}
 		if l.name != "" {
@@ -80,8 +81,10 @@ func (f *figure) save(file string) error {
 	if p.Y.Max <= p.Y.Min || math.IsInf(p.Y.Max, 0) {
 		p.Y.Max = p.Y.Min + 1
 	}
-	if !f.logY {
-		p.Y.Max *= 1.15 // room for the legend
+	if f.logY { // room for the legend
+		p.Y.Max *= 4
+	} else {
+		p.Y.Max *= 1.35
 	}
 	return p.Save(width, height, file)
 }

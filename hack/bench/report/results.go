@@ -44,6 +44,8 @@ type Run struct {
 	Generator Micros `json:"generatorCPUMicros"`
 	// Took is how long the turn lasted.
 	Took time.Duration `json:"tookNanoseconds"`
+	// Refused are callbacks that were answered 503.
+	Refused int `json:"refused,omitempty"`
 	// Peak is the server's resident memory at most.
 	Peak int64 `json:"peakBytes"`
 }

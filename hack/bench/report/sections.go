@@ -37,6 +37,20 @@ func variants(w io.Writer, what string, vs []Variant) {
 		})
 	}
 	table(w, []string{"", what, "ratio", "p50", "p99", "p99.9", "CPU each", "ratio", "memory, peak", "load's CPU"}, rows)
+	refusals(w, vs)
+}
+
+// refusals says what was not accepted, where all should have been.
+func refusals(w io.Writer, vs []Variant) {
+	for _, v := range vs {
+		n := 0
+		for _, r := range v.Runs {
+			n += r.Refused
+		}
+		if n > 0 {
+			fmt.Fprintf(w, "%s refused %s callback%s with 503.\n\n", v.Name, number(float64(n)), plural(n))
+		}
+	}
 }
 
 // EndToEnd writes the tables of section end-to-end.
@@ -53,6 +67,7 @@ func EndToEnd(w io.Writer, s *Section) {
 			})
 		}
 		table(w, []string{"", "delivered/s", "ratio", "acknowledged/s", "answer, p50", "p99", "CPU each", "ratio", "memory, peak"}, rows)
+		refusals(w, c.Variants)
 	}
 }
 
@@ -69,6 +84,7 @@ func Latency(w io.Writer, s *Section) {
 			})
 		}
 		table(w, []string{"", "callbacks/s", "p50", "ratio", "p99", "ratio", "p99.9", "ratio"}, rows)
+		refusals(w, c.Variants)
 	}
 }
 

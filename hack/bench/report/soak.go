@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
@@ -96,12 +97,14 @@ func SoakOf(w io.Writer, s *Section) {
 	for _, v := range series {
 		t := TrendOf(x.Samples, v.of)
 		spread := SpreadOf(over(x.Samples[len(x.Samples)/2:], v.of))
-		sign := "+"
-		slope := t.PerHour
-		if slope < 0 {
-			sign, slope = "−", -slope
+		slope := "+" + v.write(t.PerHour)
+		if t.PerHour < 0 {
+			slope = "−" + v.write(-t.PerHour)
 		}
-		rows = append(rows, []string{v.name, v.write(t.First), v.write(t.Last), v.write(spread.Least) + " to " + v.write(spread.Most), sign + v.write(slope)})
+		if v.write(math.Abs(t.PerHour)) == v.write(0) {
+			slope = "0"
+		}
+		rows = append(rows, []string{v.name, v.write(t.First), v.write(t.Last), v.write(spread.Least) + " to " + v.write(spread.Most), slope})
 	}
 	table(w, []string{"", "first quarter", "last quarter", "last half, range", "last half, slope an hour"}, rows)
 }
