@@ -180,7 +180,10 @@ func TestBreaker_staysClosed(t *testing.T) {
 		events []event.Event
 		answer func(e *event.Event) target.Result
 	}{
-		"every event is rejected":    {events: manySubjects(100), answer: always(gone)},
+		"every event is rejected": {events: manySubjects(100), answer: always(gone)},
+		"events can't be sent": {
+			events: manySubjects(100), answer: always(target.Result{Class: target.Rejected, Outcome: target.OutcomeNetwork, Detail: "not a CloudEvent"}),
+		},
 		"nothing is found":           {events: manySubjects(100), answer: always(notFound)},
 		"one subject always fails":   {events: []event.Event{sampleEvent("a", 1), sampleEvent("a", 2)}, answer: always(busy)},
 		"a few subjects always fail": {events: manySubjects(breakerRun - 1), answer: always(busy)},
@@ -305,6 +308,35 @@ func TestBreaker_stop(t *testing.T) {
 		if got := openCircuits(m); got != 0 {
 			t.Errorf("%v circuits are open after the stop, want none", got)
 		}
+	})
+}
+
+// The first pause is the shortest, however many attempts were under way when the target turned out to be down; also of a later outage.
+func TestBreaker_firstPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		timeout := target.Result{Class: target.Retryable, Outcome: target.OutcomeTimeout, Detail: "no answer"}
+		q := newMemoryQueue(manySubjects(100)...)
+		tg := &changing{answer: always(timeout), takes: 10 * time.Second}
+		run(t, Options{Queue: q, Target: tg, Policy: Policy{MaxInterval: time.Second}})
+		firstProbe := func() {
+			t.Helper()
+			began := tg.attempts()
+			down := began[0].Add(10 * time.Second)
+			probe := slices.IndexFunc(began, down.Before)
+			if probe < 0 || began[probe].Sub(down) != breakerPauseMin/2 {
+				t.Errorf("the first attempt after the target is known to be down is number %d of %d, want it %s later", probe, len(began), breakerPauseMin/2)
+			}
+		}
+		pass(t, 12*time.Second)
+		firstProbe()
+		tg.become(always(accepted), 0)
+		pass(t, 2*time.Minute)
+		tg.become(always(timeout), 10*time.Second)
+		for _, e := range manySubjects(100) {
+			q.add(e)
+		}
+		pass(t, 12*time.Second)
+		firstProbe()
 	})
 }
 

@@ -26,11 +26,12 @@ func TestMemory_hangingTargets(t *testing.T) {
 	tests := map[string]struct {
 		hanging  int
 		wantEach int64 // of bodies: equal shares, where each is less than or equal to what is left
+		wantMore int   // attempts at once that the other has room for, at least
 	}{
-		"none":      {0, 0},
-		"one: half": {1, 16},
-		"two: a third each, and one body more at most": {2, 11},
-		"ten": {10, 3},
+		"none":      {0, 0, 16},
+		"one: half": {1, 16, 8},
+		"two: a third each, and one body more at most": {2, 11, 4},
+		"ten": {10, 3, 1},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,10 +49,14 @@ func TestMemory_hangingTargets(t *testing.T) {
 					t.Errorf("%d MiB are leased, want about %d", got>>20, int64(tc.hanging)*tc.wantEach)
 				}
 				q := newMemoryQueue(heavyEvents(100, size)...)
-				run(t, Options{Queue: q, Target: &changing{answer: always(accepted), takes: 10 * time.Millisecond}, Memory: m})
+				other := &changing{answer: always(accepted), takes: 10 * time.Millisecond}
+				run(t, Options{Queue: q, Target: other, Memory: m})
 				pass(t, 2*time.Second)
 				if got, _, _ := q.counts(); got != 100 {
 					t.Errorf("%d of 100 events were delivered beside targets that hang", got)
+				}
+				if got := other.most(); got < tc.wantMore {
+					t.Errorf("%d attempts at once beside targets that hang, want %d", got, tc.wantMore)
 				}
 			})
 		})
