@@ -86,6 +86,7 @@ func NewHandler(o Options) *Handler {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	h.pace.delay = newScheduler().delay
 	h.metrics.watch(&h.room)
 	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody), patience: newPatience()} }
 	h.table.Store(&table{})

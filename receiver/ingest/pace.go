@@ -27,13 +27,16 @@ type pace struct {
 	waiting atomic.Int64
 	// each is the time in seconds that one more in the queue costs, as the bits of a float64; 0: not known, no reason to refuse.
 	each atomic.Uint64
+	// unseen is how long a callback has waited for a processor before anything of this program ran for it, likewise.
+	unseen atomic.Uint64
 	// crowdedSince is when the queue became longer than alwaysStored, progress when the last callback left a longer one; Unix nanoseconds.
 	crowdedSince, progress atomic.Int64
 
-	mu     sync.Mutex // guards what follows
-	window time.Time  // when it began
-	took   float64    // seconds, the sum over those that left in this window
-	before float64    // the sum of how many were waiting when they came
+	mu     sync.Mutex     // guards what follows
+	delay  func() float64 // how long goroutines wait for a processor since the last call, in seconds; nil: not at all
+	window time.Time      // when it began
+	took   float64        // seconds, the sum over those that left in this window
+	before float64        // the sum of how many were waiting when they came
 }
 
 // full says whether a callback that has taken elapsed of the time already would likely be stored after more than half, so that it had
@@ -43,10 +46,10 @@ func (p *pace) full(half, elapsed time.Duration, now time.Time) bool {
 	if waiting < alwaysStored {
 		return false
 	}
-	if now.UnixNano()-max(p.progress.Load(), p.crowdedSince.Load()) > int64(half)/2 {
-		return true // nothing leaves the queue
-	}
 	wait := slack * float64(waiting+1) * math.Float64frombits(p.each.Load())
+	// While nothing leaves the queue, it is best guessed that this goes on for as long as it has lasted.
+	still := time.Duration(now.UnixNano() - max(p.progress.Load(), p.crowdedSince.Load()))
+	wait = max(wait, 2*still.Seconds()) + math.Float64frombits(p.unseen.Load())
 	return elapsed.Seconds()+wait > half.Seconds()
 }
 
@@ -68,7 +71,7 @@ func (p *pace) enter(now time.Time) place {
 // giveUp leaves without having been to the store: nothing is learned from that.
 func (p *pace) giveUp() { p.waiting.Add(-1) }
 
-// leave ends the wait. now is asked for only if there is something to learn.
+// leave ends the wait. now is asked for only if many wait.
 func (p *pace) leave(at place, now func() time.Time) {
 	left := p.waiting.Add(-1)
 	switch {
@@ -76,8 +79,12 @@ func (p *pace) leave(at place, now func() time.Time) {
 		if p.each.Load() != 0 {
 			p.forget()
 		}
-	case at.ahead >= alwaysStored:
-		p.learn(at, now())
+	default:
+		t := now()
+		p.progress.Store(t.UnixNano())
+		if at.ahead >= alwaysStored {
+			p.learn(at, t)
+		}
 	}
 }
 
@@ -85,15 +92,16 @@ func (p *pace) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.each.Store(0)
+	p.unseen.Store(0)
 	p.window = time.Time{}
 }
 
 func (p *pace) learn(at place, now time.Time) {
-	p.progress.Store(now.UnixNano())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.window.IsZero() {
 		p.window, p.took, p.before = now, 0, 0
+		p.lookAround() // at the time from now on
 	}
 	p.took += now.Sub(at.since).Seconds()
 	p.before += float64(at.ahead)
@@ -105,5 +113,13 @@ func (p *pace) learn(at place, now time.Time) {
 		each = (known + each) / 2
 	}
 	p.each.Store(math.Float64bits(each))
+	p.unseen.Store(math.Float64bits(p.lookAround()))
 	p.window, p.took, p.before = now, 0, 0
+}
+
+func (p *pace) lookAround() float64 {
+	if p.delay == nil {
+		return 0
+	}
+	return p.delay()
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -109,6 +110,19 @@ func TestPace_burst(t *testing.T) {
 	}
 }
 
+// A slow disk that stores all that wait in each commit refuses nobody, as all are answered in time.
+func TestPace_slowDisk(t *testing.T) {
+	m := newStoreModel(80*time.Millisecond, 1<<20)
+	for _, perSecond := range []int{100, 1000, 5000, 20_000} {
+		if refused, offered := m.offer(perSecond, 5*time.Second); refused != 0 {
+			t.Errorf("%d of %d callbacks were refused at %d a second", refused, offered, perSecond)
+		}
+	}
+	if longest := m.longest(); longest > lazadaHalf {
+		t.Errorf("a callback waited %s", longest)
+	}
+}
+
 // While nothing leaves the queue it does not grow, and once it is short everything is as before.
 func TestPace_stall(t *testing.T) {
 	m := newStoreModel(10*time.Millisecond, 1<<20)
@@ -158,5 +172,69 @@ func TestPace_full(t *testing.T) {
 	p.giveUp()
 	if diff := cmp.Diff(int64(alwaysStored-1), p.waiting.Load()); diff != "" {
 		t.Errorf("waiting (-want +got):\n%s", diff)
+	}
+}
+
+// What a callback has waited for a processor before anybody could see it counts as well.
+func TestPace_unseenWait(t *testing.T) {
+	now := time.Unix(1772366400, 0)
+	waited := 0.1 // seconds
+	p := &pace{delay: func() float64 { return waited }}
+	var places []place
+	for range 2 * alwaysStored {
+		places = append(places, p.enter(now))
+	}
+	learn := func(from, to int) {
+		for _, at := range places[from:to] {
+			now = now.Add(paceWindow)
+			at.since = now
+			p.leave(at, func() time.Time { return now })
+		}
+	}
+	learn(alwaysStored, alwaysStored+3)
+	if p.full(lazadaHalf, 0, now) {
+		t.Error("refused although all of its wait is within the half")
+	}
+	if !p.full(lazadaHalf, 160*time.Millisecond, now) {
+		t.Error("what it waited unseen does not count")
+	}
+	waited = 0.3
+	learn(alwaysStored+3, alwaysStored+6)
+	if !p.full(lazadaHalf, 0, now) {
+		t.Error("taken although its time was over before it was seen")
+	}
+	for _, at := range places[:alwaysStored] {
+		p.leave(at, func() time.Time { return now })
+	}
+	if p.full(lazadaHalf, 0, now) {
+		t.Error("refused although few wait")
+	}
+}
+
+func TestScheduler(t *testing.T) {
+	tests := map[string]struct {
+		counts []uint64
+		want   float64
+	}{
+		"nothing":                 {[]uint64{0, 0, 0}, 0},
+		"all short":               {[]uint64{100, 0, 0}, 1},
+		"nine of ten short":       {[]uint64{90, 10, 0}, 1},
+		"more than one of ten":    {[]uint64{89, 11, 0}, 2},
+		"longer than can be told": {[]uint64{0, 0, 5}, 2},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := quantile(tt.counts, []float64{0, 1, 2, math.Inf(1)}, usualDelay); got != tt.want {
+				t.Errorf("quantile: %v, want %v", got, tt.want)
+			}
+		})
+	}
+	s := newScheduler()
+	s.delay()
+	if got := s.delay(); got < 0 || got > 60 {
+		t.Errorf("the delay is %v s", got)
+	}
+	if len(s.before) == 0 {
+		t.Errorf("the runtime does not tell %s", schedulerDelays)
 	}
 }
