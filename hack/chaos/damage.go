@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
+	logs "github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -116,7 +120,9 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 	default:
 		reach := len(data)
 		if k := kindOf(name); k == fileWAL || k == fileManifest {
-			reach = (reach + 1) / 2 // the last record, damaged, looks as if it was torn
+			if reach = lastRecord(data, name); reach == 0 { // which, damaged, looks as if it was torn
+				return false, nil
+			}
 		}
 		for range 1 + s.random.IntN(3) {
 			data[s.random.IntN(reach)] ^= byte(1 + s.random.IntN(255))
@@ -135,3 +141,34 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 	}
 	return true, errors.Join(out.Sync(), out.Close(), dir.Sync(), dir.Close())
 }
+
+// lastRecord returns before where damage must be noticed: the last record, and in a write-ahead log how far a record tells that it was durable.
+func lastRecord(data []byte, name string) (at int) {
+	number, _, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		n = 0 // a manifest: its records have none
+	}
+	r := numbered(logs.NewReader, bytes.NewReader(data), n)
+	for {
+		begins := int(r.Offset())
+		next, err := r.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, next)
+		}
+		if err != nil {
+			break
+		}
+		at = begins
+	}
+	if n > 0 && at+19 < len(data) && data[at+6] > 8 { // a chunk that tells: see Pebble's record format
+		return min(at, int(binary.LittleEndian.Uint64(data[at+11:]))) //nolint:gosec // an offset in a small file
+	}
+	if n > 0 {
+		return 0
+	}
+	return at
+}
+
+// numbered calls a function with a number of a type that only Pebble can name.
+func numbered[N ~uint64, R any](f func(io.Reader, N) R, r io.Reader, n uint64) R { return f(r, N(n)) }

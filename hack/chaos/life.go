@@ -64,7 +64,7 @@ func (l *life) start() error {
 			Load: l.w.load, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: dataDir,
 			FS: &faultFS{l.mem, l.faults}, Fatal: l.fatal, Now: l.w.now, Log: slog.New(l.w.log),
 			NewTarget:    func(e config.Endpoint, _ config.Secrets) (target.Target, error) { return l.target(&e) },
-			PollInterval: 5 * time.Millisecond, DrainTimeout: 2 * time.Second,
+			PollInterval: 5 * time.Millisecond, DrainTimeout: 10 * time.Second,
 		})
 		fresh <- made{a, err}
 	}()
@@ -125,6 +125,8 @@ func (l *life) while(note func()) bool {
 // stop ends the life in order.
 func (l *life) stop() error {
 	l.cancel()
+	// A connection that was dialled and not used counts as one that is about to be, for a few seconds.
+	l.client.CloseIdleConnections()
 	select {
 	case err := <-l.ended:
 		l.crash(100) // nothing more can happen in it

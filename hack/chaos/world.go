@@ -47,7 +47,7 @@ type world struct {
 func newWorld(seed uint64, verbose io.Writer) *world {
 	w := &world{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a repeatable story
-		model: newModel(), log: &logBook{out: verbose}, counts: map[string]int{}, arrived: make(chan struct{}),
+		model: newModel(), log: &logBook{out: verbose, start: time.Now()}, counts: map[string]int{}, arrived: make(chan struct{}),
 	}
 	w.mood.Store(&mood{})
 	w.log.damage = func() {
@@ -164,6 +164,7 @@ func (w *world) enter(l *life) {
 type logBook struct {
 	out    io.Writer // nil: nobody listens
 	damage func()
+	start  time.Time
 
 	mu    sync.Mutex
 	lines []string
@@ -200,6 +201,7 @@ func (b *logBook) Handle(_ context.Context, r slog.Record) error {
 func (b *logBook) note(line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	line = fmt.Sprintf("%6d ms %s", time.Since(b.start).Milliseconds(), line)
 	if b.out != nil {
 		fmt.Fprintln(b.out, line)
 	}

@@ -107,6 +107,8 @@ func (b *Buffer) load() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the buffer's format version: %w", err)
+	case version == 0:
+		return fmt.Errorf("the buffer has no format version: a file of it is damaged or missing: %s", withoutCopy)
 	case version != formatVersion:
 		return fmt.Errorf("the buffer has format version %d and this program knows version %d: run the version that wrote it until it is drained, or use a new data directory", version, formatVersion)
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/record"
@@ -145,7 +146,8 @@ const (
 // chunk is a chunk of a log.
 type chunk struct {
 	at, end int
-	place   byte // 1 full, 2 first, 3 middle, 4 last
+	place   byte   // 1 full, 2 first, 3 middle, 4 last
+	synced  uint64 // up to where the log was durable when the chunk was written, if it tells
 	payload []byte
 }
 
@@ -172,7 +174,11 @@ func chunkAt(data []byte, at int, number uint32) (c chunk, ok bool) {
 	if binary.LittleEndian.Uint32(data[at:]) != (sum>>15|sum<<17)+0xa282ead8 {
 		return c, false
 	}
-	return chunk{at: at, end: end, place: (kind-1)%4 + 1, payload: data[at+header : end]}, true
+	c = chunk{at: at, end: end, place: (kind-1)%4 + 1, payload: data[at+header : end]}
+	if kind > 8 {
+		c.synced = binary.LittleEndian.Uint64(data[at+numberedHeader:])
+	}
+	return c, true
 }
 
 // nextChunk finds the first sound chunk at or behind an offset.
@@ -209,6 +215,55 @@ func soundRecords(data []byte, number uint32) (records [][]byte) {
 			}
 		}
 	}
+}
+
+// provenDamage says whether a log is damaged where it was durable once: a later chunk tells how far that was. Pebble looks for such a chunk too,
+// but not in the same block, and takes the rest of a block for torn.
+func provenDamage(data []byte, number uint32) bool {
+	for at, bad := 0, -1; ; {
+		c, ok := nextChunk(data, at, number)
+		if !ok {
+			return false
+		}
+		if bad < 0 && c.at-at >= plainHeader {
+			bad = at
+		}
+		if bad >= 0 && c.synced > uint64(bad) { //nolint:gosec // not negative
+			return true
+		}
+		at = c.end
+	}
+}
+
+// mendLogs replaces the write-ahead logs that are damaged by their sound records, each after a call of before, and returns the last one's name.
+func mendLogs(fs vfs.FS, dir string, before func(name string) error) (mended string, err error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		digits, isLog := strings.CutSuffix(name, ".log")
+		number, err := strconv.ParseUint(digits, 10, 64)
+		if !isLog || err != nil {
+			continue
+		}
+		path := fs.PathJoin(dir, name)
+		data, err := readFile(fs, path)
+		if err != nil {
+			return "", err
+		}
+		if !provenDamage(data, uint32(number)) { //nolint:gosec // chunks hold its low 32 bits
+			continue
+		}
+		if err := before(path); err != nil {
+			return "", err
+		}
+		if err := mendLog(fs, path, uint32(number)); err != nil { //nolint:gosec // as above
+			return "", fmt.Errorf("%s is damaged and cannot be mended: %w", path, err)
+		}
+		mended = path
+	}
+	return mended, nil
 }
 
 // replaying finds the number of the log that Pebble could not replay, in the details of its error.

@@ -21,12 +21,17 @@ func (b *Buffer) start(o Options, dir string) error {
 		return fmt.Errorf("open the buffer in %s: %w", o.Dir, err)
 	}
 	if cause == "" {
+		if cause, err = mendLogs(o.FS, dir, func(name string) error { return markDamage(o, name) }); err != nil {
+			return fmt.Errorf("open the buffer in %s: %w", o.Dir, err)
+		}
+	}
+	if cause == "" {
 		if err = b.open(o, dir); err == nil || !isDamage(err) {
 			return err
 		}
 		cause = err.Error()
 		if name, number, ok := damagedLog(o.FS, dir, err); ok {
-			if err := mendLog(o.FS, name, number); err != nil {
+			if err := errors.Join(markDamage(o, name), mendLog(o.FS, name, number)); err != nil {
 				return fmt.Errorf("%s is damaged and cannot be mended: %w", name, err)
 			}
 			cause = name

@@ -28,8 +28,6 @@ const (
 	keptName = "buffer.damaged"
 	// rescueBatch bounds one batch of the copy, in bytes.
 	rescueBatch = 256 << 10
-	// nearProbes is how many numbers behind a damaged place are tried one by one, before larger steps are taken.
-	nearProbes = 256
 	// unnamedMaxAge is how long events wait whose endpoint's name is lost with the damage, before they become dead letters.
 	unnamedMaxAge = 24 * time.Hour
 )
@@ -63,7 +61,7 @@ func (b *Buffer) rescue(o Options, dir, cause string) error {
 	if err := o.FS.RemoveAll(draft); err != nil {
 		return err
 	}
-	c := &copier{names: b.readNames(o), seen: map[uint32]*rescued{}}
+	c := &copier{names: b.readNames(o), seen: map[uint32]*rescued{}, last: []byte{kindAppended}}
 	if err := c.copyAll(rescueOptions(o, b.space), dir, draft); err != nil {
 		return err
 	}
@@ -192,25 +190,23 @@ func pass(it *pebble.Iterator, last []byte) bool {
 		}
 		return it.SeekGE(n.FillBytes(make([]byte, size))) || it.Error() == nil, false
 	}
-	one := new(big.Int).Lsh(big.NewInt(1), 24) // the last byte of a sequence number behind its kind and queue
-	low := new(big.Int)
-	for n := int64(1); n <= nearProbes; n++ {
-		step := new(big.Int).Mul(one, big.NewInt(n))
-		if good, _ := try(step); good {
-			return it.Valid()
-		}
-		low = step
-	}
-	high := new(big.Int).Lsh(low, 1)
+	// Each miss is dear: Pebble looks for the bit that flipped. So few steps are made: each 16 times the one before, then halves, down to the
+	// last byte of a sequence number behind its kind and queue, or to a sixty-fourth of what is damaged.
+	one := new(big.Int).Lsh(big.NewInt(1), 24)
+	low, high := new(big.Int), one
 	for {
 		good, end := try(high)
 		if end || good {
 			break
 		}
-		low, high = high, new(big.Int).Lsh(high, 1)
+		low, high = high, new(big.Int).Lsh(high, 4)
 	}
-	for one := big.NewInt(1); new(big.Int).Sub(high, low).Cmp(one) > 0; {
-		middle := new(big.Int).Rsh(new(big.Int).Add(low, high), 1)
+	for {
+		gap := new(big.Int).Sub(high, low)
+		if gap.Cmp(one) <= 0 || gap.Cmp(new(big.Int).Rsh(high, 6)) <= 0 {
+			break
+		}
+		middle := new(big.Int).Add(low, gap.Rsh(gap, 1))
 		if good, _ := try(middle); good {
 			high = middle
 		} else {
