@@ -20,7 +20,9 @@ import (
 // sending is a target that is a function.
 type sending func(e *event.Event, attempt int) target.Result
 
-func (f sending) Send(_ context.Context, e *event.Event, attempt int) target.Result { return f(e, attempt) }
+func (f sending) Send(_ context.Context, e *event.Event, attempt int) target.Result {
+	return f(e, attempt)
+}
 
 func (sending) Close() {}
 
