@@ -148,6 +148,12 @@ fuzz: ## Run each fuzz target for FUZZTIME (5m).
 $(BENCH):
 	@$(GO) build -C hack/bench -o $(CURDIR)/$(BENCH) . && $(GO) build -C hack/bench -o $(CURDIR)/$(BENCH)-manager ./manager
 
+.PHONY: chaos
+chaos: ## Tell 1,000 seeded stories of crashes, failing disks, damage and swaps, and check that nothing is lost. CHAOS_FLAGS=. See docs/chaos.md.
+	@mkdir -p bin
+	$(GO) build -o bin/chaos ./hack/chaos
+	bin/chaos $(CHAOS_FLAGS)
+
 .PHONY: bench
 bench: build $(BENCH) ## Measure everything beside its baselines and write docs/benchmarks.md. BENCH_FLAGS='-sections answers -connections 64'.
 	@KUBEBUILDER_ASSETS=$$(GO='$(GO)' sh hack/envtest/assets.sh) && export KUBEBUILDER_ASSETS && set -x && $(BENCH) $(BENCH_FLAGS)

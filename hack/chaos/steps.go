@@ -38,13 +38,13 @@ func (s *story) step(class string) error {
 		s.live.faults.fill(false, false)
 	case classWrite:
 		s.live.faults.arm(rule{
-			class: class, err: syscall.EIO, skip: s.random.IntN(20), times: 1 + s.random.IntN(3),
+			class: class, err: syscall.EIO, skip: s.random.IntN(6), times: 1 + s.random.IntN(3),
 			kinds: []kind{pick(s.random, opWrite, opWrite, opWrite, opCreate, opRename)}, files: s.someFile(fileWAL, fileTable, fileManifest, fileMarker, fileOptions),
 		})
 		s.startOver()
 	case classSync:
 		s.live.faults.arm(rule{
-			class: class, err: syscall.EIO, skip: s.random.IntN(20), times: 1 + s.random.IntN(3),
+			class: class, err: syscall.EIO, skip: s.random.IntN(6), times: 1 + s.random.IntN(3),
 			kinds: []kind{opSync}, files: s.someFile(fileWAL, fileTable, fileManifest, fileMarker, fileDir),
 		})
 		s.startOver()
@@ -69,7 +69,7 @@ func (s *story) step(class string) error {
 
 // someFile draws a kind of file, or all.
 func (s *story) someFile(some ...fileKind) []fileKind {
-	if s.random.IntN(6) == 0 {
+	if s.random.IntN(2) == 0 {
 		return nil
 	}
 	return []fileKind{pick(s.random, some...)}

@@ -33,6 +33,7 @@ const (
 	effectDamage = "damage reports"
 	effectRefuse = "refused starts"
 	effectCopy   = "copies put back"
+	effectCutOff = "stories cut off"
 
 	effectNoAnswer = "no answer"
 	effectRefused  = "refused in a swap"
