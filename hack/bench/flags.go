@@ -81,7 +81,7 @@ func parseFlags() (*options, error) {
 	}
 	o.sources = strings.Split(*sources, ",")
 	all := strings.Split(names(), ",")
-	o.sections = all
+	o.sections = slices.DeleteFunc(slices.Clone(all), func(name string) bool { return name == "soak" && o.soak == 0 })
 	if *chosen != "" {
 		o.sections = strings.Split(*chosen, ",")
 	}

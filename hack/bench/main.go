@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -74,27 +75,36 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, s := range sections {
-		if !slices.Contains(o.sections, s.name) {
-			continue
-		}
-		progress("section %s", s.name)
-		r := &report.Section{Name: s.name, Began: time.Now().UTC().Truncate(time.Second), Machine: machine, Settings: map[string]string{}}
-		flag.VisitAll(func(f *flag.Flag) {
-			if !slices.Contains(notSettings, f.Name) {
-				r.Settings[f.Name] = f.Value.String()
+		if slices.Contains(o.sections, s.name) && ctx.Err() == nil {
+			if err := s.measure(ctx, o, machine); err != nil { // the others may do better
+				progress("section %s: %v", s.name, err)
+				errs = append(errs, fmt.Errorf("section %s: %w", s.name, err))
 			}
-		})
-		began := time.Now()
-		if err := s.run(ctx, o, r); err != nil {
-			return fmt.Errorf("section %s: %w", s.name, err)
 		}
-		r.Took = time.Since(began).Round(time.Second)
-		if err := r.Write(o.out); err != nil {
-			return err
-		}
-		s.print(os.Stdout, r)
 	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// measure runs a section, writes its file and the page of all files, and prints its tables.
+func (s *section) measure(ctx context.Context, o *options, machine report.Machine) error {
+	progress("section %s", s.name)
+	began := time.Now()
+	r := &report.Section{Name: s.name, Began: began.UTC().Truncate(time.Second), Machine: machine, Settings: map[string]string{}}
+	flag.VisitAll(func(f *flag.Flag) {
+		if !slices.Contains(notSettings, f.Name) {
+			r.Settings[f.Name] = f.Value.String()
+		}
+	})
+	if err := s.run(ctx, o, r); err != nil {
+		return err
+	}
+	r.Took = time.Since(began).Round(time.Second)
+	if err := r.Write(o.out); err != nil {
+		return err
+	}
+	s.print(os.Stdout, r)
 	return report.Page(o.page, o.out)
 }
 

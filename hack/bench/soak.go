@@ -28,10 +28,6 @@ const (
 
 // soak watches the receiver work for a long time.
 func soak(ctx context.Context, o *options, s *report.Section) (err error) {
-	if o.soak == 0 {
-		progress("no soak: -soak 0")
-		return nil
-	}
 	dir, err := os.MkdirTemp(o.scratch, "soak-")
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const (
 	// writers is how many requests at once create and change endpoints.
 	writers = 8
 	// patience is far longer than anything takes here.
-	patience = 15 * time.Minute
+	patience = time.Hour
 	// quiet is how long the manager must have asked nothing of the API server to count as done.
 	quiet = 3 * time.Second
 )
