@@ -25,12 +25,11 @@ type campaign struct {
 	limit    time.Duration
 	classes  []string
 
-	mu       sync.Mutex
-	totals   map[string]*total
-	results  int
-	failed   []uint64
-	sum      result
-	problems int
+	mu      sync.Mutex
+	totals  map[string]*total
+	results int
+	failed  []uint64
+	sum     result
 }
 
 // total is a class or an effect over all stories.
@@ -53,7 +52,7 @@ func (c *campaign) run() int {
 		if c.limit > 0 && time.Since(start) > c.limit {
 			break
 		}
-		seeds <- c.from + uint64(i) //nolint:gosec // not negative
+		seeds <- c.from + uint64(i)
 	}
 	close(seeds)
 	workers.Wait()

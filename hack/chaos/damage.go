@@ -110,7 +110,7 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 		// A write that the power cut off: its beginning, and whatever was on the disk before.
 		tail := make([]byte, 1+s.random.IntN(200))
 		for i := range tail {
-			tail[i] = byte(s.random.Uint32() & uint32(pick(s.random, 0, 255)))
+			tail[i] = byte(s.random.Uint32()) & pick[byte](s.random, 0, 255) //nolint:gosec // noise
 		}
 		data = append(data, tail...)
 	case len(data) == 0:
@@ -125,7 +125,7 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 			}
 		}
 		for range 1 + s.random.IntN(3) {
-			data[s.random.IntN(reach)] ^= byte(1 + s.random.IntN(255))
+			data[s.random.IntN(reach)] ^= byte(1 + s.random.IntN(255)) //nolint:gosec // below 256
 		}
 	}
 	out, err := fs.Create(name, vfs.WriteCategoryUnspecified)

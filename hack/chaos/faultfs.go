@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,19 +70,7 @@ type rule struct {
 }
 
 func (r *rule) matches(k kind, f fileKind) bool {
-	found := false
-	for _, other := range r.kinds {
-		found = found || other == k
-	}
-	if !found || len(r.files) == 0 {
-		return found
-	}
-	for _, other := range r.files {
-		if other == f {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.kinds, k) && (len(r.files) == 0 || slices.Contains(r.files, f))
 }
 
 // faults decides what goes wrong below one life of the receiver.

@@ -144,7 +144,7 @@ func (m *model) order(r *record, l lane) {
 		switch {
 		case other.n < r.n && other.acked && !other.done:
 			m.object("%s overtakes %s", r, other)
-		case other.n > r.n && other.attempted && r.acked && !(m.jumped && r.sends > 1):
+		case other.n > r.n && other.attempted && r.acked && (!m.jumped || r.sends == 1):
 			m.object("%s comes again after %s", r, other)
 		}
 	}

@@ -82,7 +82,7 @@ func (s *sender) body(n int) []byte {
 	sim, _, _ := s.endpoint.now()
 	noise := make([]byte, 200+s.random.IntN(1500))
 	for i := range noise {
-		noise[i] = byte(s.random.Uint32())
+		noise[i] = byte(s.random.Uint32()) //nolint:gosec // noise
 	}
 	b := append(hex.AppendEncode([]byte(`{"noise":"`), noise), `",`...)
 	return append(b, sim.Vary(sim.Samples()[0], n, s.subject)[1:]...)

@@ -228,7 +228,7 @@ func provenDamage(data []byte, number uint32) bool {
 		if bad < 0 && c.at-at >= plainHeader {
 			bad = at
 		}
-		if bad >= 0 && c.synced > uint64(bad) { //nolint:gosec // not negative
+		if bad >= 0 && c.synced > uint64(bad) {
 			return true
 		}
 		at = c.end
