@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -257,7 +258,8 @@ func (s *story) drain() error {
 // reopen stops the receiver in order and starts it again, so that what waits for a time is found by its new clock.
 func (s *story) reopen() error {
 	l := s.live
-	if err := l.stop(); err != nil && !errors.Is(err, errDied) {
+	// An I/O error while it stops is told by the exit code; what is stored is whole.
+	if err := l.stop(); err != nil && !errors.Is(err, errDied) && !errors.Is(err, syscall.EIO) {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return s.again(l)
