@@ -135,6 +135,10 @@ func (k *cluster) run(ctx context.Context, d *appsv1.Deployment) error {
 	if pod == nil {
 		pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			Namespace: d.Namespace, Name: name, Labels: template.Labels, Annotations: template.Annotations,
+			// By which the manager knows its own pods. Nobody looks for the ReplicaSet.
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "ReplicaSet", Name: name, UID: types.UID(name), Controller: new(true),
+			}},
 		}, Spec: *template.Spec.DeepCopy()}
 		pod.Spec.NodeName = "node1"
 		return k.client.Create(ctx, pod)
