@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"github.com/hookbay/hookbay/hack/bench/report"
 )
@@ -18,6 +20,9 @@ func manager(ctx context.Context, o *options, s *report.Section) error {
 	file := filepath.Join(o.scratch, "manager.json")
 	cmd := exec.CommandContext(ctx, o.managerBench, "-endpoints", o.endpoints, "-manager", o.manager, "-json", file) //nolint:gosec // our own program
 	cmd.Stderr = os.Stderr
+	// It has an API server to stop, too.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run %s: %w", o.managerBench, err)
 	}
