@@ -118,9 +118,7 @@ type callback struct {
 func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 	start := h.now()
 	ep := h.table.Load().find(&ctx.Request.Header)
-	if h.draining.Load() {
-		ctx.SetConnectionClose()
-	}
+	defer h.closeIfDraining(ctx) // the stop may have begun meanwhile
 	if ep == nil {
 		skip(ctx)
 		h.metrics.unrouted.Inc()
@@ -143,6 +141,12 @@ func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 // Drain has every answer from now on end its connection. Senders that keep connections open then come back on new ones, to another
 // replica, before this one closes its port: a callback sent into a connection that is being closed is lost.
 func (h *Handler) Drain() { h.draining.Store(true) }
+
+func (h *Handler) closeIfDraining(ctx *fasthttp.RequestCtx) {
+	if h.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+}
 
 // Get implements source.Header.
 func (c *callback) Get(name string) string { return string(c.ctx.Request.Header.Peek(name)) }
