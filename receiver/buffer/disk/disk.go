@@ -91,6 +91,9 @@ func Open(o Options) (*Buffer, error) {
 		_ = os.Chmod(o.Dir, 0o700) //nolint:gosec // a directory
 	}
 	b.space = newSpace(o, b.closed)
+	if onDisk {
+		b.space.freeInterval = freeInterval
+	}
 	if err := b.start(o, dir); err != nil {
 		return nil, err
 	}

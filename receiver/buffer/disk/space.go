@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	minMemTableBytes = 512 << 10
 	// maxReserveBytes bounds what is left free for settlements, flushes and compactions.
 	maxReserveBytes = 512 << 20
+	// freeInterval is how long the file system's answer about its free space is believed: far less than it takes to fill the reserve.
+	freeInterval = 10 * time.Millisecond
 	// roomPatience is how long writes wait for room when somebody else filled the file system. Longer than a log rotation or a clean-up
 	// job; then the process ends and starts over, which also removes what the database no longer needs.
 	roomPatience = 30 * time.Second
@@ -32,6 +35,12 @@ type space struct {
 	log      *slog.Logger
 	closed   <-chan struct{}
 	db       *pebble.DB
+
+	freeInterval time.Duration // zero: every time
+	mu           sync.Mutex
+	asked        time.Time
+	available    uint64
+	known        bool
 
 	used     atomic.Uint64 // by the buffer, as of the last refresh
 	appended atomic.Uint64 // since then
@@ -93,11 +102,13 @@ func (s *space) low() bool { return s.full.Load() || s.tight.Load() }
 
 // free is the file system's free space, if it can tell.
 func (s *space) free() (bytes uint64, known bool) {
-	usage, err := s.fs.GetDiskUsage(s.dir)
-	if err != nil {
-		return 0, false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.freeInterval == 0 || now.Sub(s.asked) >= s.freeInterval {
+		usage, err := s.fs.GetDiskUsage(s.dir)
+		s.available, s.known, s.asked = usage.AvailBytes, err == nil, now
 	}
-	return usage.AvailBytes, true
+	return s.available, s.known
 }
 
 // add counts what was appended, until the next refresh sees it.
