@@ -56,7 +56,7 @@ func (b *Buffer) open(o Options, dir string) error {
 		report(info)
 		b.damaged(o, info.Path)
 	}
-	db, err := pebble.Open(dir, opts)
+	db, err := openPebble(dir, opts)
 	if errors.Is(err, syscall.EAGAIN) {
 		return fmt.Errorf("open the buffer in %s: another receiver uses it: end that one, or use another directory: %w", o.Dir, err)
 	}
@@ -70,6 +70,16 @@ func (b *Buffer) open(o Options, dir string) error {
 	}
 	b.running.Store(true)
 	return nil
+}
+
+// openPebble makes errors of the panics that Pebble may end a failed start with.
+func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("pebble stopped while it opened: %v", p)
+		}
+	}()
+	return pebble.Open(dir, opts)
 }
 
 // damaged ends the process when damage shows, so that the next start can save what can be read. A start that finds damage saves it at once, and

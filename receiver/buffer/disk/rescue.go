@@ -125,7 +125,7 @@ type copier struct {
 func (c *copier) copyAll(opts *pebble.Options, from, to string) (err error) {
 	reading := *opts
 	reading.ReadOnly, reading.ErrorIfNotExists = true, true
-	source, err := pebble.Open(from, &reading)
+	source, err := openPebble(from, &reading)
 	if err != nil {
 		return fmt.Errorf("read what is damaged: %w", err)
 	}
