@@ -145,7 +145,8 @@ func (m *model) order(r *record, l lane) {
 		case other.n < r.n && other.acked && !other.done:
 			m.object("%s overtakes %s", r, other)
 		case other.n > r.n && other.attempted && r.acked && (!m.jumped || r.sends == 1):
-			m.object("%s comes again after %s", r, other)
+			m.object("%s, sent %d times and delivered %d, comes again after %s, sent %d times and delivered %d",
+				r, r.sends, r.deliveries, other, other.sends, other.deliveries)
 		}
 	}
 }
