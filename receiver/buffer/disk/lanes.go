@@ -209,7 +209,7 @@ func (a *admission) busy(id uint64) (inMemory, busy bool, err error) {
 	}
 	if lane := a.q.lanes[id]; lane != nil {
 		// A head that is being settled with none behind it has left the disk already.
-		return true, !lane.settling || lane.next != nil, nil
+		return true, lane.settling == nil || lane.next != nil, nil
 	}
 	_, closer, err := a.q.b.db.Get(seqKey(kindHead, a.q.number, id))
 	if errors.Is(err, pebble.ErrNotFound) {

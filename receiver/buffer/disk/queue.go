@@ -56,7 +56,7 @@ type queue struct {
 // lane is a subject that has a head in memory.
 type lane struct {
 	followers bool   // some may wait on disk behind the head
-	settling  bool   // the head is settled and the sync is awaited
+	settling  *lease // the head, when it is settled and the sync is awaited
 	next      *lease // what is the head after that; on disk it is already
 }
 

@@ -86,7 +86,7 @@ func (q *queue) apply(batch *pebble.Batch, l *lease, c change) error {
 			delete(q.lanes, l.lane) // its head waits on disk
 		}
 	} else if l.ordered {
-		q.lanes[l.lane] = &lane{settling: true, next: next, followers: next != nil}
+		q.lanes[l.lane] = &lane{settling: l, next: next, followers: next != nil}
 	}
 	return nil
 }
@@ -148,7 +148,9 @@ func (q *queue) proceed(l *lease) {
 		return
 	}
 	lane := q.lanes[l.lane]
-	if lane == nil || !lane.settling {
+	// What was to be tried again may have been leased and settled once more before the first settlement is durable: the lane is then the
+	// second one's to let go on.
+	if lane == nil || lane.settling != l {
 		return
 	}
 	if lane.next == nil {
@@ -157,6 +159,6 @@ func (q *queue) proceed(l *lease) {
 	}
 	q.ready = append(q.ready, lane.next)
 	q.cached += len(lane.next.record)
-	lane.settling, lane.next = false, nil
+	lane.settling, lane.next = nil, nil
 	q.signal()
 }
