@@ -17,6 +17,8 @@ type record struct {
 	done       bool // delivered, or refused by the target for good, as the target answered it
 	reject     bool // the target refuses it, always
 	deliveries int
+	doneAt     int // the model's clock when it was done for the first time
+	triedAt    int // and when it was last tried
 	id         event.ID
 }
 
@@ -35,7 +37,8 @@ type lane struct {
 //   - every body that comes out was sent, byte for byte, and carries one id, its own
 //   - an attempt is made only when all callbacks that were acknowledged before, of its subject, are done; and never while another of its
 //     subject is under way
-//   - what is done is not tried again once a later one of its subject was tried, since that one waits for a settlement that is durable
+//   - what is done is not tried again once a later one of its subject was tried after that, since that one waits for a settlement that is
+//     durable; a later one may have been tried before, while this one was not acknowledged yet
 //   - in the end all that was acknowledged is done
 type model struct {
 	mu       sync.Mutex
@@ -46,6 +49,7 @@ type model struct {
 	busy     map[lane]*attempt // of the life that is on
 	loose    map[string]bool   // endpoints whose order is not promised any more
 	damaged  bool              // bytes were damaged and the receiver said so: something may be missing, or come again
+	clock    int               // counts what happens
 	jumped   bool              // the clock was set: what is repeated may be outside of the window
 	problems []string
 
@@ -114,7 +118,8 @@ func (m *model) begin(e *event.Event) *attempt {
 	if !m.loose[r.endpoint] && !m.damaged {
 		m.order(r, l)
 	}
-	r.attempted = true
+	m.clock++
+	r.attempted, r.triedAt = true, m.clock
 	m.busy[l] = a
 	return a
 }
@@ -144,7 +149,7 @@ func (m *model) order(r *record, l lane) {
 		switch {
 		case other.n < r.n && other.acked && !other.done:
 			m.object("%s overtakes %s", r, other)
-		case other.n > r.n && other.attempted && r.acked && (!m.jumped || r.sends == 1):
+		case other.n > r.n && r.done && other.triedAt > r.doneAt && (!m.jumped || r.sends == 1):
 			m.object("%s, sent %d times and delivered %d, comes again after %s, sent %d times and delivered %d",
 				r, r.sends, r.deliveries, other, other.sends, other.deliveries)
 		}
@@ -169,7 +174,9 @@ func (m *model) finish(a *attempt, done bool) {
 		m.delivered++
 		a.r.deliveries++
 	}
-	a.r.done = true
+	if m.clock++; !a.r.done {
+		a.r.done, a.r.doneAt = true, m.clock
+	}
 }
 
 // died notes that all attempts under way are nobody's any more.
