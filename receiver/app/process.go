@@ -3,6 +3,7 @@ package app
 import (
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -12,10 +13,14 @@ const (
 	gcPercent = 400
 	// memoryLimit is where collecting comes before speed: below the 256 MiB that a receiver may take, with room for what Go does not count.
 	memoryLimit = 144 << 20
+	// background is how many goroutines of the store may compute for a second at a stretch: a flush and a compaction. With no more threads than
+	// processors the scheduler would look for what has come in only every 10 ms meanwhile; with as many more, the system shares the
+	// processors out. On one core that takes the slowest hundredth of answers from 100 ms to 7.
+	background = 2
 )
 
-// SetUpProcess sets what a receiver's process has only one of: how it trades memory for speed (GOGC and GOMEMLIMIT, where they are set, have the
-// last word), and the default logger, which is silenced. net/http writes to it what targets send unasked, which can be the credentials that
+// SetUpProcess sets what a receiver's process has only one of: how it trades memory for speed and how many threads compute (GOGC, GOMEMLIMIT and
+// GOMAXPROCS, where they are set, have the last word), and the default logger, which is silenced. net/http writes to it what targets send unasked, which can be the credentials that
 // were sent to them. What the receiver itself has to say goes to Options.Log. Call it once, first.
 func SetUpProcess() {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // that of package log, too
@@ -24,5 +29,8 @@ func SetUpProcess() {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + background)
 	}
 }
