@@ -11,8 +11,8 @@ const (
 	// alwaysStored is how many callbacks may wait to be stored whatever is predicted. The store takes all that wait at a moment in one commit, so
 	// that as few as these wait for two commits at most. With so few, nothing is learned about a queue either, and what was learned is forgotten.
 	alwaysStored = 32
-	// slack is what is added to the prediction, which is a mean: one in a hundred takes longer.
-	slack = 1.5
+	// slack is how much longer than the mean, which the prediction is, the slowest in a hundred take.
+	slack = 2.5
 	// paceWindow is how long observations are collected before they count.
 	paceWindow = 50 * time.Millisecond
 )
