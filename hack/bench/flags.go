@@ -49,7 +49,7 @@ func parseFlags() (*options, error) {
 	flag.DurationVar(&o.duration, "duration", 1500*time.Millisecond, "how long a turn lasts")
 	flag.DurationVar(&o.warmUp, "warm-up", 300*time.Millisecond, "how long a server is loaded before")
 	flag.DurationVar(&o.flooded, "overload", 20*time.Second, "how long an overload lasts")
-	flag.IntVar(&o.crowd, "crowd", 512, "how many connections an overload comes on")
+	flag.IntVar(&o.crowd, "crowd", 2000, "how many connections an overload comes on")
 	waiting := flag.String("waiting", "0,100000,5000000", "how many events wait, a `list`, for section start")
 	flag.DurationVar(&o.settle, "settle", 30*time.Second, "after how long memory is looked at, for section start")
 	flag.DurationVar(&o.soak, "soak", time.Hour, "how long a soak lasts; 0: none")
