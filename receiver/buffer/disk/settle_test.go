@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -77,7 +78,8 @@ func TestSettle_followerWaitsForTheLastSettlement(t *testing.T) {
 	}
 	before := q.settledCount()
 	settle(again, buffer.Outcome{Verdict: buffer.Delivered})
-	for q.settledCount() == before { //nolint:revive // until the delivery is applied: its sync can only come after the retry's
+	for q.settledCount() == before { // until the delivery is applied: its sync can only come after the retry's
+		runtime.Gosched()
 	}
 	fs.pass <- struct{}{}
 	if err := <-settled; err != nil {
