@@ -61,7 +61,7 @@ func newServer(t *testing.T, m *Manifests, refuse func(*http.Request) int) *plat
 			t.Error(err)
 		}
 		req := &source.Request{Query: r.URL.RawQuery, Header: textproto.MIMEHeader(r.Header), Body: body, Received: time.Now()}
-		_, refusal := src.Verify(req)
+		_, refusal := source.Verify(src, req)
 		if refusal == nil {
 			events, why := src.Identify(nil, req)
 			refusal = why
