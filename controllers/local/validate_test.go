@@ -134,7 +134,7 @@ func TestLoad_newcomersMistakes(t *testing.T) {
 		"a field of nothing known": {
 			edit: []string{"  target:\n", "  replicas: 2\n  target:\n"},
 			want: []string{
-				"spec.replicas: unknown field: what can stand here is buffer, delivery, exposure, receiver, source, target",
+				"spec.replicas: unknown field: what can stand here is buffer, delivery, exposure, rateLimit, receiver, source, target",
 			},
 		},
 		"a field twice": {
