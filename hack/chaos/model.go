@@ -13,7 +13,6 @@ type record struct {
 	subject, n int
 	sends      int
 	acked      bool
-	attempted  bool
 	done       bool // delivered, or refused by the target for good, as the target answered it
 	reject     bool // the target refuses it, always
 	deliveries int
@@ -119,7 +118,7 @@ func (m *model) begin(e *event.Event) *attempt {
 		m.order(r, l)
 	}
 	m.clock++
-	r.attempted, r.triedAt = true, m.clock
+	r.triedAt = m.clock
 	m.busy[l] = a
 	return a
 }
