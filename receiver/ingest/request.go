@@ -12,7 +12,7 @@ import (
 	"github.com/hookbay/hookbay/receiver/source"
 )
 
-// announced marks, in the head of a request, a body that is too large to wait for. No request can say so itself: a name cannot be empty.
+// announced marks, in the head of a request, a body that is too large to wait for. No request can say so itself: no name holds a zero byte.
 var announced = []byte{0}
 
 // headReceived is called when a request's head is there, and what it returns bounds the body. One that announces more than a body may have is
