@@ -189,6 +189,71 @@ func TestHandler_answers(t *testing.T) {
 			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 22\r\nContent-Type: text/plain\r\n\r\nno: the body broke off",
 			wantOutcome: "bad_request",
 		},
+		"a body in chunks that breaks off between two": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+			halfClose:   true,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the body broke off",
+			wantOutcome: "bad_request",
+		},
+		"a body in chunks that breaks off behind the last": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n",
+			halfClose:   true,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the body broke off",
+			wantOutcome: "bad_request",
+		},
+		"headers behind a body in chunks": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\none\r\n0\r\nX: y\r\n\r\n",
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: headers follow the body",
+			wantOutcome: "bad_request",
+		},
+		"a length twice over": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"an encoding that is none": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"a header on two lines": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nX: y\r\n z\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"a header with a space in its name": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nX Y: z\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"another version of HTTP": {
+			request:     "POST /shop/a HTTP/2.0\r\nHost: x\r\nKey: good\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"what it is to expect is unknown": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nExpect: miracles\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
+		"the end of the connection among other words": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nConnection: keep-alive, Close\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
+		},
+		"the end of the connection, taken back": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\none" + next,
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
+		},
+		"a target without a host": {
+			request: "POST http:///shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\none",
+			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
+		},
+		"a target with a user": {
+			request: "POST http://u@x/shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\none",
+			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
+		},
 		"a full buffer": {
 			queue:       &fakeQueue{err: fmt.Errorf("append: %w", buffer.ErrFull)},
 			request:     post("/shop/a", good, "one"),

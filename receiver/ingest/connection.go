@@ -36,6 +36,7 @@ type connection struct {
 	state          atomic.Int32 // a state
 	cutOff         atomic.Bool  // there is nobody to say farewell to
 	begun          time.Time    // when the callback came that is at work; zero: none is. The goroutine's own
+	ended          bool         // nothing more can be read. The goroutine's own
 }
 
 func newConnection(c *conns.Conn, requestTimeout time.Duration) *connection {
@@ -75,10 +76,19 @@ func isStranger(ctx *fasthttp.RequestCtx) bool {
 	return ok && !c.Proven()
 }
 
+// brokeOff says whether a request that seems to be complete was cut off instead: fasthttp takes an end of the connection between two chunks, or in
+// what follows the last, for that of the body. It asks for more only if there must be more.
+func brokeOff(ctx *fasthttp.RequestCtx) bool {
+	c, ok := ctx.Conn().(*connection)
+	return ok && c.ended
+}
+
 // Read sets the deadlines of the first read. From then on they are the server's.
 func (c *connection) Read(p []byte) (int, error) {
 	if state(c.state.Load()) != fresh {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		c.ended = err != nil
+		return n, err
 	}
 	if err := c.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
 		return 0, err

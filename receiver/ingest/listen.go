@@ -20,10 +20,9 @@ func (h *Handler) listen(c *callback) *source.Refusal {
 	switch {
 	case !c.ctx.IsPost():
 		return &source.Refusal{Reason: source.ReasonMethod, Status: http.StatusMethodNotAllowed, Detail: "only POST is allowed"}
-	case announcedTooLarge(&c.ctx.Request.Header):
+	case isMarked(&c.ctx.Request.Header, announced):
 		return tooLarge()
-	case ambiguous(&c.ctx.Request.Header):
-		c.ctx.SetConnectionClose()
+	case isMarked(&c.ctx.Request.Header, malformed):
 		return &source.Refusal{Reason: source.ReasonBadRequest, Status: http.StatusBadRequest, Detail: "the request is not proper HTTP/1.1"}
 	case c.ep.buffered && h.pace.full(c.ep.within/2, 0, c.start):
 		return overloaded
@@ -53,6 +52,11 @@ func (h *Handler) read(c *callback) *source.Refusal {
 		c.bodyRead = true
 		return nil
 	}
+	// fasthttp makes headers that follow the body headers of the request. What the source has verified of it would be something else then.
+	head, headers := &c.ctx.Request.Header, 0
+	if head.ContentLength() < 0 { // in chunks
+		headers = head.Len()
+	}
 	for {
 		if len(c.buf) == cap(c.buf) && !h.grow(c) {
 			return overloaded
@@ -62,8 +66,10 @@ func (h *Handler) read(c *callback) *source.Refusal {
 		switch {
 		case int64(len(c.buf)) > h.maxBody:
 			return tooLarge()
-		case errors.Is(err, io.EOF) && c.ctx.Request.Header.ContentLength() > len(c.buf):
+		case errors.Is(err, io.EOF) && (head.ContentLength() > len(c.buf) || brokeOff(c.ctx)):
 			return c.failed(io.ErrUnexpectedEOF) // fasthttp takes the end of the connection for that of the body
+		case errors.Is(err, io.EOF) && headers > 0 && head.Len() != headers:
+			return &source.Refusal{Reason: source.ReasonBadRequest, Status: http.StatusBadRequest, Detail: "headers follow the body"}
 		case errors.Is(err, io.EOF):
 			c.req.Body, c.bodyRead = c.buf, true
 			return nil

@@ -12,34 +12,37 @@ import (
 	"github.com/hookbay/hookbay/receiver/source"
 )
 
-// announced marks, in the head of a request, a body that is too large to wait for. No request can say so itself: no name holds a zero byte.
-var announced = []byte{0}
+// Marks in the head of a request that nothing after it is read of. No request can bear them by itself: no name holds a zero byte.
+var (
+	announced = []byte{0} // it announces a body that is too large to wait for
+	malformed = []byte{0, 0}
+)
 
-// headReceived is called when a request's head is there, and what it returns bounds the body. One that announces more than a body may have is
-// made one without a body, and its connection ends with the answer: nothing of it is waited for.
+// headReceived is called when a request's head is there, and what it returns bounds the body. A request whose body nobody wants to wait for, or whose
+// end nobody can be sure of, is made one without a body, and its connection ends with the answer.
 func (h *Handler) headReceived(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if int64(head.ContentLength()) > h.maxBody {
-		head.SetContentLength(0)
-		head.SetCanonical(announced, announced)
+	switch proper, last := checkHead(head); {
+	case !proper:
+		cutShort(head, malformed)
+	case int64(head.ContentLength()) > h.maxBody:
+		cutShort(head, announced)
+	case last:
 		head.SetConnectionClose()
 	}
 	// With less than a byte fasthttp would take its own limit. What is beyond that byte, the handler reads.
 	return fasthttp.RequestConfig{MaxRequestBodySize: 1}
 }
 
-func announcedTooLarge(head *fasthttp.RequestHeader) bool { return len(head.PeekBytes(announced)) > 0 }
-
-// ambiguous says whether two servers could disagree about where the request ends: it gives its length twice over (RFC 9112, section 6.1).
-func ambiguous(head *fasthttp.RequestHeader) bool {
-	if head.ContentLength() != -1 { // that is: in chunks
-		return false
-	}
-	raw, name := bytes.ToLower(head.RawHeaders()), []byte("content-length:")
-	return bytes.HasPrefix(raw, name) || bytes.Contains(raw, append([]byte{'\n'}, name...))
+func cutShort(head *fasthttp.RequestHeader, mark []byte) {
+	head.SetContentLength(0)
+	head.SetCanonical(mark, mark)
+	head.SetConnectionClose()
 }
 
+func isMarked(head *fasthttp.RequestHeader, mark []byte) bool { return len(head.PeekBytes(mark)) > 0 }
+
 // target splits what a request is for into host, path and query, as they were sent. The host of an absolute target counts before the
-// header (RFC 9112, section 3.2.2).
+// header (RFC 9112, section 3.2.2). A target that names no host, or a user at one, is for nobody here.
 func target(head *fasthttp.RequestHeader) (host, path, query []byte) {
 	host, path = head.Host(), head.RequestURI()
 	if len(path) > 0 && path[0] != '/' {
@@ -52,6 +55,9 @@ func target(head *fasthttp.RequestHeader) (host, path, query []byte) {
 			slash = len(rest)
 		}
 		host, path = rest[:slash], rest[slash:]
+		if len(host) == 0 || bytes.IndexByte(host, '@') >= 0 {
+			return head.Host(), nil, nil
+		}
 	}
 	path, query, _ = bytes.Cut(path, []byte{'?'})
 	return host, path, query

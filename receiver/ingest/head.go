@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// checkHead says whether a head means the same to every server that it may have come through, and whether it asks for the connection to end with the
+// answer. fasthttp refuses most of what does not; this is what it lets pass and net/http does not:
+//
+//   - a length twice over: by Transfer-Encoding and by Content-Length (RFC 9112, section 6.1),
+//   - an encoding that is no encoding: Transfer-Encoding says "chunked" or nothing,
+//   - a header of two lines (RFC 9112, section 5.2), or has a space in its name,
+//   - a version of HTTP that this is not,
+//   - an Expect of what nobody knows,
+//   - "close" among other words of Connection, or in other letters, or taken back by a second Connection.
+func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
+	if !bytes.HasPrefix(head.Protocol(), []byte("HTTP/1.")) {
+		return false, true
+	}
+	var length, encoded bool
+	for rest := head.RawHeaders(); len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		name, value, ok := bytes.Cut(line, []byte{':'})
+		switch {
+		case !ok && len(bytes.TrimRight(line, "\r")) > 0, bytes.ContainsAny(name, " \t"):
+			return false, true
+		case isName(name, "content-length"):
+			length = true
+		case isName(name, "transfer-encoding"):
+			encoded = true
+			if !isName(bytes.TrimSpace(value), "chunked") {
+				return false, true
+			}
+		case isName(name, "expect"):
+			if !isName(bytes.TrimSpace(value), "100-continue") {
+				return false, true
+			}
+		case isName(name, "connection"):
+			last = last || hasClose(value)
+		}
+	}
+	return !length || !encoded, last
+}
+
+// isName compares what is a token of ASCII letters in any case with want, which is in lower case.
+func isName(got []byte, want string) bool {
+	return len(got) == len(want) && bytes.EqualFold(got, []byte(want))
+}
+
+func hasClose(connection []byte) bool {
+	for word := range bytes.SplitSeq(connection, []byte{','}) {
+		if isName(bytes.TrimSpace(word), "close") {
+			return true
+		}
+	}
+	return false
+}
