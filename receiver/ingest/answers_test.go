@@ -226,6 +226,11 @@ func TestHandler_answers(t *testing.T) {
 			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
 			wantOutcome: "bad_request",
 		},
+		"a host that is none": {
+			request:     "POST /shop/a HTTP/1.0\r\nHost: a\"b\r\nKey: good\r\nContent-Length: 3\r\n\r\none",
+			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",
+			wantOutcome: "bad_request",
+		},
 		"another version of HTTP": {
 			request:     "POST /shop/a HTTP/2.0\r\nHost: x\r\nKey: good\r\nContent-Length: 3\r\n\r\none" + next,
 			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the request is not proper HTTP/1.1",

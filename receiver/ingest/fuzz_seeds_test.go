@@ -138,6 +138,7 @@ var seeds = []string{
 	"POST /shop/a HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/1.1\r\nHost:\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/1.1\r\nHost: a b\r\nContent-Length: 3\r\n\r\none" + next,
+	"POST /shop/a HTTP/1.0\r\nHost: \"\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/1.1\r\nHost: x/y\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST  /shop/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a  HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,

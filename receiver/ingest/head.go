@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -14,6 +15,7 @@ import (
 //   - a header of two lines (RFC 9112, section 5.2), or has a space in its name,
 //   - a version of HTTP that this is not,
 //   - an Expect of what nobody knows,
+//   - a Host with bytes that no host has,
 //   - "close" among other words of Connection, or in other letters, or taken back by a second Connection.
 func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
 	if !bytes.HasPrefix(head.Protocol(), []byte("HTTP/1.")) {
@@ -27,6 +29,10 @@ func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
 		switch {
 		case !ok && len(bytes.TrimRight(line, "\r")) > 0, bytes.ContainsAny(name, " \t"):
 			return false, true
+		case isName(name, "host"):
+			if !isHost(bytes.TrimSpace(value)) {
+				return false, true
+			}
 		case isName(name, "content-length"):
 			length = true
 		case isName(name, "transfer-encoding"):
@@ -48,6 +54,18 @@ func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
 // isName compares what is a token of ASCII letters in any case with want, which is in lower case.
 func isName(got []byte, want string) bool {
 	return len(got) == len(want) && bytes.EqualFold(got, []byte(want))
+}
+
+// isHost says whether there is nothing in a host that RFC 3986, sections 3.2.2 and 3.2.3, has no place for.
+func isHost(host []byte) bool {
+	for _, b := range host {
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		case strings.IndexByte("!$%&'()*+,-.:;=[]_~", b) < 0:
+			return false
+		}
+	}
+	return true
 }
 
 func hasClose(connection []byte) bool {
