@@ -424,12 +424,13 @@ func TestDamagedOptions(t *testing.T) {
 	openQueueAt(t, Options{FS: fs})
 }
 
-// flipMiddle flips a bit in the middle of a file.
+// flipMiddle flips a bit in the middle of a file, or of what is written of a log.
 func flipMiddle(t *testing.T, fs *vfs.MemFS, name string) {
 	t.Helper()
 	flip(t, fs, name, func(size int) int { return size / 2 })
 }
 
+// flip flips a bit. The size is without the zeros at the end.
 func flip(t *testing.T, fs *vfs.MemFS, name string, at func(size int) int) {
 	t.Helper()
 	f, err := fs.Open(name)
@@ -440,7 +441,7 @@ func flip(t *testing.T, fs *vfs.MemFS, name string, at func(size int) int) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	data[at(len(data))] ^= 1
+	data[at(len(bytes.TrimRight(data, "\x00")))] ^= 1
 	out, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,15 +21,15 @@ const cacheBytes = 64 << 20
 // pebbleOptions sizes the database for a pod of 256 MiB, whatever the backlog.
 func pebbleOptions(o Options, s *space) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                 &compactionFS{FS: vfs.OnDiskFull(o.FS, s.waitForRoom), raw: o.FS, closed: s.closed},
+		FS:                 &compactionFS{FS: vfs.OnDiskFull(logFS{o.FS}, s.waitForRoom), raw: o.FS, closed: s.closed},
 		FormatMajorVersion: pebble.FormatNewest,
 		CacheSize:          cacheBytes,
 		MemTableSize:       s.memTableBytes(),
 		// Two to write to while two are flushed: enough for a burst, and still bounded.
 		MemTableStopWritesThreshold: 4,
-		// Each event is rewritten when it sinks to the next level. Waiting for more files at a time costs look-ups a little, as filters spare them
-		// nearly all of them, and saves a tenth of all the processor time that a callback takes.
-		L0CompactionThreshold: 12,
+		// What is compacted is rewritten. Waiting for more tables at a time costs look-ups little, as filters spare them nearly all of them. Pebble
+		// counts each table that lies above another twice.
+		L0CompactionThreshold: 24,
 		L0StopWritesThreshold: 36,
 		// One core at most: the hot path needs the others.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
@@ -38,6 +39,8 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		ErrorIfNotExists: true,
 		EventListener:    listener(o.Log),
 	}
+	opts.Experimental.SpanPolicyFunc = tablesByKind
+	opts.TargetFileSizes[0] = int64(s.memTableBytes()) //nolint:gosec // a few MiB: one table of each kind, and no more, for a flush
 	for i := range opts.Levels {
 		// Most look-ups are for what is not there: an identity that is new, a lane that is idle.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -46,6 +49,19 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return opts
+}
+
+// tablesByKind has entries that are large and whose keys only grow, which are events, written to tables of their own. Such tables hardly overlap, so
+// that compactions have no reason to rewrite them. Together with identities, whose keys are all over the place, each would be rewritten with those.
+func tablesByKind(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	for _, kind := range []byte{kindDelivered, kindPending} {
+		for _, end := range [][]byte{{kind}, {kind + 1}} {
+			if bytes.Compare(start, end) < 0 {
+				return pebble.SpanPolicy{}, end, nil
+			}
+		}
+	}
+	return pebble.SpanPolicy{}, nil, nil
 }
 
 // listener logs what goes wrong in the background. Pebble tries again at once and would say it thousands of times a second.
