@@ -37,6 +37,7 @@ type connection struct {
 	cutOff         atomic.Bool  // there is nobody to say farewell to
 	begun          time.Time    // when the callback came that is at work; zero: none is. The goroutine's own
 	ended          bool         // nothing more can be read. The goroutine's own
+	reads, writes  deadline
 }
 
 func newConnection(c *conns.Conn, requestTimeout time.Duration) *connection {
@@ -83,28 +84,53 @@ func brokeOff(ctx *fasthttp.RequestCtx) bool {
 	return ok && c.ended
 }
 
+// SetDeadline implements net.Conn. See deadline.
+func (c *connection) SetDeadline(t time.Time) error {
+	c.reads.wanted, c.writes.wanted = t, t
+	return nil
+}
+
+// SetReadDeadline implements net.Conn. See deadline.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	c.reads.wanted = t
+	return nil
+}
+
+// SetWriteDeadline implements net.Conn. See deadline.
+func (c *connection) SetWriteDeadline(t time.Time) error {
+	c.writes.wanted = t
+	return nil
+}
+
 // Read sets the deadlines of the first read. From then on they are the server's.
 func (c *connection) Read(p []byte) (int, error) {
-	if state(c.state.Load()) != fresh {
-		n, err := c.Conn.Read(p)
-		c.ended = err != nil
-		return n, err
+	first := state(c.state.Load()) == fresh
+	if first {
+		c.reads.wanted = time.Now().Add(idleTimeout)
 	}
-	if err := c.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
-		return 0, err
+	if c.reads.due(time.Now) {
+		if err := c.Conn.SetReadDeadline(c.reads.wanted); err != nil {
+			return 0, err
+		}
 	}
 	n, err := c.Conn.Read(p)
-	if err != nil {
-		return n, err // as it is: the server tells one from the other by its type
+	c.ended = err != nil
+	if first && err == nil {
+		c.state.Store(int32(active))
+		c.reads.wanted = time.Now().Add(c.requestTimeout)
 	}
-	c.state.Store(int32(active))
-	return n, c.SetReadDeadline(time.Now().Add(c.requestTimeout))
+	return n, err // as it is: the server tells one from the other by its type
 }
 
 // Write says nothing to who has said nothing: a client that used the connection just then would take it for its answer.
 func (c *connection) Write(p []byte) (int, error) {
 	if state(c.state.Load()) == fresh {
 		return len(p), nil
+	}
+	if c.writes.due(time.Now) {
+		if err := c.Conn.SetWriteDeadline(c.writes.wanted); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Write(p)
 }
