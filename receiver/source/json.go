@@ -20,9 +20,8 @@ func ParseJSON(body []byte) (Value, bool) {
 	if len(body) == 0 || !utf8.Valid(body) || tooDeep(body) || !gjson.ValidBytes(body) {
 		return Value{}, false
 	}
-	text := string(body)
-	from := skipSpace(text, 0)
-	return Value{text: text[from:skipValue(text, from)], at: from}, true
+	from := skipSpace(body, 0)
+	return Value{text: string(bytes.TrimRight(body[from:], " \t\r\n")), at: from}, true
 }
 
 // tooDeep says whether body nests deeper than maxJSONDepth. Counting the brackets settles nearly every body at once.

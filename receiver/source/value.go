@@ -89,7 +89,7 @@ func (v Value) Items(visit func(item Value) bool) {
 
 // The functions below take s to be valid JSON, and return where in it they ended.
 
-func skipSpace(s string, i int) int {
+func skipSpace[T string | []byte](s T, i int) int {
 	for i < len(s) && s[i] <= ' ' {
 		i++
 	}
