@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -31,7 +30,11 @@ type Files struct {
 	Revision string
 }
 
-// Load reads the configuration, exactly the secret files that it names, and the revision.
+// Load reads the configuration, exactly the secret files that it names, and the revision. A secret that cannot be read is no error: see
+// Snapshot.Unreadable.
+//
+// Only regular files are read, at the end of whatever symbolic links, and no more of them than they may hold: a pipe or a device in the place of
+// one, or a file without end, neither blocks nor exhausts whoever reads.
 //
 // The kubelet updates a volume by writing a new directory and renaming a symbolic link to it, so a reader that opens one file
 // before and another after the rename sees half of each. Load therefore reads everything twice and takes it only if both readings agree.
@@ -61,7 +64,8 @@ type reading struct {
 }
 
 func (r *reading) equal(other *reading) bool {
-	return r.document == other.document && r.Revision == other.Revision && maps.Equal(r.Secrets, other.Secrets)
+	return r.document == other.document && r.Revision == other.Revision && maps.Equal(r.Secrets, other.Secrets) &&
+		maps.Equal(r.Unreadable, other.Unreadable)
 }
 
 func (f Files) read() (reading, error) {
@@ -73,15 +77,12 @@ func (f Files) read() (reading, error) {
 	if err != nil {
 		return reading{}, fmt.Errorf("%s: %w", f.Config, err)
 	}
-	secrets, err := f.readSecrets(c.SecretFiles())
-	if err != nil {
-		return reading{}, err
-	}
+	secrets, unreadable := f.readSecrets(c.SecretFiles())
 	revision, err := f.readRevision()
 	if err != nil {
 		return reading{}, err
 	}
-	return reading{document: document, Snapshot: Snapshot{Config: c, Secrets: secrets, Revision: revision}}, nil
+	return reading{document: document, Snapshot: Snapshot{Config: c, Secrets: secrets, Unreadable: unreadable, Revision: revision}}, nil
 }
 
 // readRevision returns an empty revision if there is no file: whoever gives the files need not number them.
@@ -89,91 +90,77 @@ func (f Files) readRevision() (string, error) {
 	if f.Revision == "" {
 		return "", nil
 	}
-	info, err := os.Stat(f.Revision)
+	line, err := readFile(anywhere{}, f.Revision, MaxRevisionBytes+2) // with its line break
+	tooLarge := errors.Is(err, errTooLarge)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("read revision: %w", err)
-	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
-		return "", fmt.Errorf("revision file %s is not a file: write the revision into one, or remove it", f.Revision)
-	}
-	file, err := os.Open(f.Revision)
-	if errors.Is(err, fs.ErrNotExist) { // since a moment ago
-		return "", nil
-	}
-	if err != nil {
+	case errors.Is(err, errNoFile):
+		return "", fmt.Errorf("revision file %s is not a regular file: write the revision into one, or remove it", f.Revision)
+	case err != nil && !tooLarge:
 		return "", fmt.Errorf("read revision: %w", err)
 	}
-	defer file.Close()                                 //nolint:errcheck // Nothing was written.
-	line, err := readBounded(file, MaxRevisionBytes+2) // with its line break
 	line = TrimLineBreak(line)
-	if err != nil || len(line) > MaxRevisionBytes || !utf8.ValidString(line) || strings.ContainsFunc(line, unicode.IsControl) {
+	if tooLarge || len(line) > MaxRevisionBytes || !utf8.ValidString(line) || strings.ContainsFunc(line, unicode.IsControl) {
 		return "", fmt.Errorf("revision file %s: write one line of at most %d bytes", f.Revision, MaxRevisionBytes)
 	}
 	return line, nil
 }
 
 func (f Files) readDocument() (string, error) {
-	file, err := os.Open(f.Config)
-	if err != nil {
-		return "", fmt.Errorf("open config: %w", err)
+	document, err := readFile(anywhere{}, f.Config, MaxBytes)
+	switch {
+	case errors.Is(err, errNoFile):
+		return "", fmt.Errorf("config %s is not a regular file: write the configuration into one", f.Config)
+	case errors.Is(err, errTooLarge):
+		return "", fmt.Errorf("config %s is larger than %d bytes: serve fewer endpoints with it", f.Config, MaxBytes)
+	case err != nil:
+		return "", fmt.Errorf("read config: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // Nothing was written.
-	return readBounded(file, MaxBytes)
+	return document, nil
 }
 
 // readSecrets opens the files through an os.Root: neither a path nor a symbolic link can lead out of the directory.
-func (f Files) readSecrets(files []SecretFile) (Secrets, error) {
-	secrets := make(Secrets, len(files))
+func (f Files) readSecrets(files []SecretFile) (Secrets, map[SecretFile]string) {
+	secrets, unreadable := make(Secrets, len(files)), make(map[SecretFile]string)
 	if len(files) == 0 {
-		return secrets, nil
+		return secrets, unreadable
 	}
-	root, err := os.OpenRoot(f.SecretsDir)
+	root, err := openSecrets(f.SecretsDir)
 	if err != nil {
-		return nil, fmt.Errorf("open secrets directory: %w", err)
+		for _, name := range files {
+			unreadable[name] = fmt.Sprintf("secret file %q: %v", name, err)
+		}
+		return secrets, unreadable
 	}
 	defer root.Close() //nolint:errcheck // Nothing was written.
 	for _, name := range files {
-		if secrets[name], err = readSecret(root, string(name)); err != nil {
-			return nil, err
+		value, err := readFile(root, string(name), MaxSecretBytes)
+		switch {
+		case err == nil:
+			secrets[name] = TrimLineBreak(value)
+		case errors.Is(err, fs.ErrNotExist):
+			unreadable[name] = fmt.Sprintf("secret file %q is missing: create the Secret and the key that the endpoint names", name)
+		case errors.Is(err, errNoFile):
+			unreadable[name] = fmt.Sprintf("secret file %q is not a regular file: name the file that holds the credential", name)
+		case errors.Is(err, errTooLarge):
+			unreadable[name] = fmt.Sprintf("secret file %q: larger than %d bytes: name a smaller file", name, MaxSecretBytes)
+		default:
+			unreadable[name] = fmt.Sprintf("secret file %q: %v", name, err)
 		}
 	}
-	return secrets, nil
+	return secrets, unreadable
 }
 
-func readSecret(root *os.Root, name string) (string, error) {
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("secret file %q is missing: create the Secret and the key that the endpoint names", name)
-	case err != nil:
-		return "", fmt.Errorf("secret file %q: %w", name, err)
-	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
-		return "", fmt.Errorf("secret file %q is not a file: name the file that holds the credential", name)
+func openSecrets(dir string) (*os.Root, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() { // opening a pipe would wait for ever
+		return nil, fmt.Errorf("the secrets directory %s is not a directory: name the one that the secrets are in", dir)
 	}
-	file, err := root.Open(name)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return "", fmt.Errorf("secret file %q: %w", name, err)
+		return nil, fmt.Errorf("open the secrets directory: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // Nothing was written.
-	value, err := readBounded(file, MaxSecretBytes)
-	if err != nil {
-		return "", fmt.Errorf("secret file %q: %w", name, err)
-	}
-	return TrimLineBreak(value), nil
-}
-
-// readBounded reads all of r, which must not hold more than limit bytes.
-func readBounded(r io.Reader, limit int64) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return "", err
-	}
-	if int64(len(data)) > limit {
-		return "", fmt.Errorf("larger than %d bytes: name a smaller file", limit)
-	}
-	return string(data), nil
+	return root, nil
 }
 
 // TrimLineBreak drops the one line break that editors and "echo" add at the end of a credential. More of them would be part of the credential.
@@ -203,6 +190,29 @@ func (c *Config) SecretFiles() []SecretFile {
 // SecretFiles lists the files that the endpoint names: its source's credentials first, then its target's.
 func (e *Endpoint) SecretFiles() []SecretFile {
 	return append(e.Source.SecretFiles(), e.Target.SecretFiles()...)
+}
+
+// named is a file and the field that names it.
+type named struct {
+	file  SecretFile
+	field string
+}
+
+func (e *Endpoint) namedFiles() []named {
+	var all []named
+	several := func(field string, files []SecretFile) {
+		for i, f := range files {
+			all = append(all, named{f, fmt.Sprintf("%s[%d]", field, i)})
+		}
+	}
+	if l := e.Source.Lazada; l != nil {
+		several("source.lazada.appSecretFiles", l.AppSecretFiles)
+	}
+	if t := e.Source.TencentIM; t != nil {
+		several("source.tencentIM.tokenFiles", t.TokenFiles)
+	}
+	return append(all, named{e.Target.BearerTokenFile, "target.bearerTokenFile"}, named{e.Target.CABundleFile, "target.caBundleFile"},
+		named{e.Target.SigningSecretFile, "target.signingSecretFile"})
 }
 
 // SecretFiles lists the source's credentials, in the order that source.Proof counts them in.

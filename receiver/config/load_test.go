@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -126,7 +127,7 @@ func TestFiles_Load_neverMixesTwoGenerations(t *testing.T) {
 	}
 }
 
-func TestFiles_Load_refuses(t *testing.T) {
+func TestFiles_Load_unreadable(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	if err := os.WriteFile(outside, []byte("hunter2"), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,32 +144,82 @@ func TestFiles_Load_refuses(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tests := map[string]struct{ document, wantErr string }{
-		"a missing secret":         {naming("good", "bad"), `secret file "bad" is missing: create the Secret`},
-		"a path out of the folder": {naming("../x"), "write a path below the secrets directory"},
-		"a link out of the folder": {naming("leading-out"), `secret file "leading-out"`},
-		"a folder":                 {naming("folder"), `secret file "folder" is not a file`},
-		"a huge secret":            {naming("huge"), `secret file "huge": larger than`},
-		"a broken document":        {"{", "the document breaks off"},
+	tests := map[string]struct {
+		dir, file string // default: the folder above
+		want      string
+	}{
+		"a missing secret":         {file: "bad", want: `secret file "bad" is missing: create the Secret and the key that the endpoint names`},
+		"a link out of the folder": {file: "leading-out", want: `secret file "leading-out"`},
+		"a folder":                 {file: "folder", want: `secret file "folder" is not a regular file: name the file that holds the credential`},
+		"a huge secret":            {file: "huge", want: `secret file "huge": larger than 1048576 bytes: name a smaller file`},
+		"no folder":                {dir: filepath.Join(dir, "none"), file: "bad", want: "open the secrets directory"},
+		"a file for a folder":      {dir: outside, file: "bad", want: "is not a directory: name the one that the secrets are in"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.json")
-			if err := os.WriteFile(path, []byte(tt.document), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(naming("good", tt.file)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Files{Config: path, SecretsDir: dir}.Load()
-			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
-				t.Fatalf("error is %v, want one with %q", err, tt.wantErr)
+			got, err := Files{Config: path, SecretsDir: cmp.Or(tt.dir, dir)}.Load()
+			if err != nil {
+				t.Fatal(err)
 			}
-			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("error quotes a secret: %v", err)
+			if _, there := got.Secrets[SecretFile("good")]; there == (tt.dir != "") {
+				t.Errorf("the other secret is read: %t", there)
+			}
+			why := got.Check(&got.Config.Endpoints[0])
+			if field := "source.lazada.appSecretFiles["; why == nil || !strings.HasPrefix(why.Error(), field) || !strings.Contains(why.Error(), tt.want) {
+				t.Errorf("%v, want one that begins with %s and has %q", why, field, tt.want)
+			}
+			if strings.Contains(fmt.Sprint(got.Unreadable), "hunter2") {
+				t.Errorf("it quotes a secret: %v", got.Unreadable)
 			}
 		})
 	}
+}
 
-	if _, err := (Files{Config: filepath.Join(dir, "none")}).Load(); err == nil {
-		t.Error("a missing config is accepted")
+func TestFiles_Load_refuses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tests := map[string]struct{ config, wantErr string }{
+		"a broken document":        {write("broken", "{"), "the document breaks off"},
+		"a path out of the folder": {write("out", naming("../x")), "write a path below the secrets directory"},
+		"no document":              {filepath.Join(dir, "none"), "read config: "},
+		"a folder":                 {dir, "is not a regular file: write the configuration into one"},
+		"a huge document":          {write("huge", strings.Repeat(" ", MaxBytes+1)), "is larger than 4194304 bytes: serve fewer endpoints with it"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, err := (Files{Config: tt.config, SecretsDir: dir}).Load(); err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("error is %v, want one with %q", err, tt.wantErr)
+			}
+		})
+	}
+}
+
+func TestEndpoint_namedFiles(t *testing.T) {
+	e := Endpoint{
+		Source: Source{Lazada: &Lazada{AppSecretFiles: []SecretFile{"a", "b"}}, TencentIM: &TencentIM{TokenFiles: []SecretFile{"c"}}},
+		Target: Target{BearerTokenFile: "d", CABundleFile: "e", SigningSecretFile: "f"},
+	}
+	for field, file := range map[string]SecretFile{
+		"source.lazada.appSecretFiles[0]": "a", "source.lazada.appSecretFiles[1]": "b", "source.tencentIM.tokenFiles[0]": "c",
+		"target.bearerTokenFile": "d", "target.caBundleFile": "e", "target.signingSecretFile": "f",
+	} {
+		snap := Snapshot{Unreadable: map[SecretFile]string{file: "gone"}}
+		if err := snap.Check(&e); err == nil || err.Error() != field+": gone" {
+			t.Errorf("Check says %v of the file in %s", err, field)
+		}
+	}
+	if err := (&Snapshot{Unreadable: map[SecretFile]string{"other": "gone"}}).Check(&e); err != nil {
+		t.Errorf("Check says %v of another endpoint's file", err)
 	}
 }
 
@@ -221,7 +272,7 @@ func TestFiles_Load_revision(t *testing.T) {
 		t.Errorf("without a name of the file the revision is %q, error %v", got.Revision, err)
 	}
 	f.Revision = v.dir
-	if _, err := f.Load(); err == nil || !strings.Contains(err.Error(), "is not a file") {
+	if _, err := f.Load(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("error for a folder is %v, want one that says so", err)
 	}
 }

@@ -46,7 +46,20 @@ func (s Secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
 type Snapshot struct {
 	Config  Config
 	Secrets Secrets
+	// Unreadable says of each secret that is named and is not in Secrets what is wrong with its file and what to do: one endpoint's secret is no
+	// matter of the others. It quotes no secret.
+	Unreadable map[SecretFile]string
 	// Revision is what whoever wrote the files calls this state of them; empty if they call it nothing. The receiver shows it and gives
 	// no other meaning to it: by it the control plane knows that also a change of a Secret alone has arrived.
 	Revision string
+}
+
+// Check returns what is wrong with the files that an endpoint names, and which of its fields names them; nil if they could be read.
+func (s *Snapshot) Check(e *Endpoint) error {
+	for _, named := range e.namedFiles() {
+		if why, broken := s.Unreadable[named.file]; broken {
+			return fmt.Errorf("%s: %s", named.field, why)
+		}
+	}
+	return nil
 }
