@@ -145,6 +145,7 @@ var seeds = []string{
 	"POST /shop/a b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST\t/shop/a\tHTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/1.2\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
+	"POST /shop/a HTTP/1.2\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/2.0\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/0.9\r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,
 	"POST /shop/a HTTP/1.1 \r\nHost: x\r\nContent-Length: 3\r\n\r\none" + next,

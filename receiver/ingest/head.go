@@ -18,7 +18,7 @@ import (
 //   - a Host with bytes that no host has,
 //   - "close" among other words of Connection, or in other letters, or taken back by a second Connection.
 func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
-	if !bytes.HasPrefix(head.Protocol(), []byte("HTTP/1.")) {
+	if version := string(head.Protocol()); version != "HTTP/1.1" && version != "HTTP/1.0" {
 		return false, true
 	}
 	var length, encoded bool
