@@ -20,6 +20,8 @@ type Config struct {
 	Endpoints []Endpoint `json:"endpoints"`
 	// Leaving names endpoints that are gone from the configuration and still have events to deliver.
 	Leaving []string `json:"leaving,omitempty"`
+	// Broken tells of those of Endpoints that cannot work, for want of a credential say: their callbacks are refused with 503.
+	Broken []Broken `json:"broken,omitempty"`
 	// Refused tells of a newer configuration that is not live because something is wrong with it; null if there is none.
 	Refused *Refused `json:"refused"`
 }
@@ -40,6 +42,12 @@ type Endpoint struct {
 type Refused struct {
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
+}
+
+// Broken says why an endpoint, "namespace/name", cannot work, which field is concerned and what to do.
+type Broken struct {
+	Endpoint string `json:"endpoint"`
+	Reason   string `json:"reason"`
 }
 
 // EndpointOf returns what may be shown of an endpoint. Of the target that is the host alone: its path and query may hold a token.

@@ -10,7 +10,7 @@
 // An endpoint without a buffer has a delivery.Direct in the place of buffer and dispatcher.
 //
 // Start: New reads the configuration, binds both ports, opens the buffer and builds every source and target, so that whatever is wrong
-// is told before anything runs. Run then starts the dispatchers, the admin server, the callback server and the poll of the configuration.
+// is told before anything runs. An endpoint that cannot work, for want of a secret say, is no reason not to start: see broken.go. Run then starts the dispatchers, the admin server, the callback server and the poll of the configuration.
 //
 // Stop, each step only when the one before it is done:
 //
@@ -104,7 +104,7 @@ type App struct {
 }
 
 // New prepares a receiver. It fails if the configuration cannot be read or is wrong, if an address is taken, or if the buffer cannot be
-// opened. Run must follow, also if only to give everything back.
+// opened. It does not if endpoints lack a credential: those are served, with 503, until they have it. Run must follow, also if only to give everything back.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	o = o.withDefaults()
 	first, err := o.Load()
@@ -189,6 +189,9 @@ func (a *App) AdminAddr() net.Addr { return a.probes.listener.Addr() }
 func (a *App) Ready() error {
 	if why := a.state.Load(); why != nil {
 		return errors.New(*why)
+	}
+	if err := a.endpoints.usable(); err != nil {
+		return err
 	}
 	if a.buffer == nil {
 		return nil // whether the targets can take callbacks shows only when they are asked

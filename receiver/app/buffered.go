@@ -157,7 +157,7 @@ func (e *served) intake() ingest.Queue {
 	if e.direct != nil {
 		return e.direct
 	}
-	return e.queue
+	return e.queue // nil if it cannot work and has no buffer: its source lets nothing pass
 }
 
 // aim is what an endpoint without a buffer delivers to.
@@ -167,7 +167,7 @@ func (e *served) aim() delivery.Aim {
 
 // pending counts the events that are stored and not yet delivered.
 func (e *served) pending() int64 {
-	if e.direct != nil {
+	if !buffered(&e.config) {
 		return 0
 	}
 	return e.queue.Stats().Pending
@@ -180,7 +180,7 @@ func (s *endpoints) backlog() map[string]buffer.Stats {
 	s.mu.Lock()
 	names := slices.Concat(slices.Collect(maps.Keys(s.live)), slices.Collect(maps.Keys(s.leaving)))
 	for _, name := range names {
-		if s.find(name).direct != nil {
+		if !buffered(&s.find(name).config) {
 			stats[name] = buffer.Stats{}
 		}
 	}

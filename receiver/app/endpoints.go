@@ -35,6 +35,7 @@ type served struct {
 	delivering bool        // the dispatcher, or direct, has the target and closes it; otherwise, when suspended, nobody uses it
 	dispatcher *dispatcher // the last that was started, which may have been told to end; nil: none was
 	kept       bool        // source, target and dispatcher are those of the configuration before
+	broken     string      // why it cannot work, see broken.go; "": it does
 	goneAt     time.Time   // of a leaving one
 }
 
@@ -59,8 +60,8 @@ func newEndpoints(o Options, b buffer.Buffer, h *ingest.Handler, m *delivery.Met
 }
 
 // build makes what a configuration needs beyond what is there already, in the configuration's order, and starts nothing. If any of it is
-// wrong, all that was made is let go of and the error names the endpoint.
-func (s *endpoints) build(snap *config.Snapshot) (_ []*served, err error) {
+// wrong, all that was made is let go of and the error names the endpoint; only an endpoint that mayBreak is then one that cannot work.
+func (s *endpoints) build(snap *config.Snapshot, mayBreak func(*config.Endpoint) bool) (_ []*served, err error) {
 	if err := snap.Config.Validate(); err != nil { // not every Load parses a document
 		return nil, err
 	}
@@ -75,8 +76,11 @@ func (s *endpoints) build(snap *config.Snapshot) (_ []*served, err error) {
 		if err := s.checkBuffer(e); err != nil {
 			return nil, err
 		}
-		made, err := s.buildOne(e, pick(snap.Secrets, e.SecretFiles()))
-		if err != nil {
+		made, err := s.buildOne(e, snap)
+		switch {
+		case err != nil && mayBreak(e):
+			made = s.buildBroken(e, snap, err)
+		case err != nil:
 			return nil, fmt.Errorf("endpoints[%d] %s: %w", i, e.Key(), err)
 		}
 		next = append(next, made)
@@ -94,8 +98,12 @@ func (s *endpoints) build(snap *config.Snapshot) (_ []*served, err error) {
 }
 
 // buildOne returns what serves an endpoint: as it is already if nothing but its generation changed, else with a new target.
-func (s *endpoints) buildOne(e *config.Endpoint, secrets config.Secrets) (*served, error) {
-	before := s.find(e.Key())
+func (s *endpoints) buildOne(e *config.Endpoint, snap *config.Snapshot) (*served, error) {
+	if err := snap.Check(e); err != nil {
+		return nil, err
+	}
+	before := s.findWorking(e.Key())
+	secrets := pick(snap.Secrets, e.SecretFiles())
 	next := &served{config: *e, secrets: secrets}
 	if before != nil && before.same(next) {
 		next.source, next.revision = before.source, before.revision
@@ -125,7 +133,7 @@ func (s *endpoints) buildOne(e *config.Endpoint, secrets config.Secrets) (*serve
 // discard lets go of the targets that were made for a configuration that is not used.
 func (s *endpoints) discard(unused []*served) {
 	for _, u := range unused {
-		if !u.kept {
+		if !u.kept && u.broken == "" {
 			u.target.Close()
 		}
 	}
@@ -135,12 +143,12 @@ func (s *endpoints) discard(unused []*served) {
 func (s *endpoints) swap(next []*served) {
 	routes := make([]ingest.Endpoint, 0, len(next))
 	for _, n := range next {
-		if n.direct == nil && !buffered(&n.config) {
+		if n.direct == nil && !buffered(&n.config) && n.broken == "" {
 			n.direct = delivery.NewDirect(delivery.DirectOptions{Endpoint: n.config.Key(), Metrics: s.metrics, Log: s.o.Log, Now: s.o.Now}, n.aim())
 		}
 		routes = append(routes, ingest.Endpoint{
 			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.intake(),
-			Keys: len(n.config.Source.SecretFiles()), Revision: n.revision, RateLimit: n.config.RateLimit, Unbuffered: n.direct != nil,
+			Keys: len(n.config.Source.SecretFiles()), Revision: n.revision, RateLimit: n.config.RateLimit, Unbuffered: !buffered(&n.config),
 		})
 	}
 	s.ingest.Update(routes)
@@ -171,21 +179,28 @@ func (s *endpoints) swap(next []*served) {
 func (s *endpoints) tellGone(key string, g *served) {
 	pending := g.pending()
 	switch {
-	case g.direct != nil:
+	case !buffered(&g.config):
 		s.o.Log.Info("Endpoint is gone", "endpoint", key)
 	case g.delivering || pending == 0:
 		s.o.Log.Info("Endpoint is gone, what is stored is still delivered", "endpoint", key, "pending", pending)
 	default:
 		// This process serves the queue, so its age counts only for the next one.
-		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it was suspended: they are delivered when it is back, "+
+		why := "suspended"
+		if g.broken != "" {
+			why = "not usable"
+		}
+		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it was "+why+": they are delivered when it is back, "+
 			"or become dead letters past its retry.maxAge once the receiver has restarted", "endpoint", key, "pending", pending)
 	}
 }
 
 // handOver lets n deliver in place of before, which may be nil.
 func (s *endpoints) handOver(n, before *served) {
-	if n.kept {
+	if n.kept || n.broken != "" {
 		return
+	}
+	if before != nil && before.broken != "" {
+		before = nil // there is nothing of it to end
 	}
 	if n.direct != nil {
 		n.delivering = true
@@ -210,6 +225,9 @@ func (s *endpoints) handOver(n, before *served) {
 
 // end tells what delivers the endpoint's events to end, or closes the target that nothing has.
 func (e *served) end() {
+	if e.broken != "" {
+		return
+	}
 	if e.direct != nil {
 		e.direct.Close()
 		return
@@ -286,6 +304,14 @@ func (s *endpoints) find(key string) *served {
 		return e
 	}
 	return s.leaving[key]
+}
+
+// findWorking is find, but for an endpoint that cannot work.
+func (s *endpoints) findWorking(key string) *served {
+	if e := s.find(key); e != nil && e.broken == "" {
+		return e
+	}
+	return nil
 }
 
 // leavingNames lists the leaving endpoints in order.

@@ -120,7 +120,7 @@ func (f *fixture) load() (config.Snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.loads++
-	return config.Snapshot{Config: f.snapshot.Config, Secrets: maps.Clone(f.snapshot.Secrets), Revision: f.snapshot.Revision}, f.loadErr
+	return config.Snapshot{Config: f.snapshot.Config, Secrets: maps.Clone(f.snapshot.Secrets), Unreadable: f.snapshot.Unreadable, Revision: f.snapshot.Revision}, f.loadErr
 }
 
 // configure makes these endpoints the configuration, to be found by the next poll.

@@ -18,7 +18,8 @@ import (
 // system, and for whatever else Load reads, and it misses nothing, where a watch of files needs a watch for each case and loses it
 // in a swap. Reading a few small files costs nothing once a second.
 //
-// A new configuration is taken in one step, all or nothing: whatever is wrong with it, the old one stays live.
+// A new configuration is taken in one step, all or nothing: whatever is wrong with it, the old one stays live. Only of endpoints that cannot work since
+// the start nothing is asked but that they are described well.
 type reloader struct {
 	o         Options
 	endpoints *endpoints
@@ -26,7 +27,10 @@ type reloader struct {
 	current config.Snapshot // what was taken last
 	built   []*served       // of current, not yet swapped in: between first and start
 
+	broken map[string]string // what was told last of endpoints that cannot work
+
 	taken   prometheus.Gauge
+	usable  *prometheus.GaugeVec
 	good    prometheus.Gauge
 	refused prometheus.Counter
 
@@ -40,8 +44,12 @@ func newReloader(o Options, e *endpoints, reg prometheus.Registerer) *reloader {
 		o: o, endpoints: e,
 		good: f.NewGauge(prometheus.GaugeOpts{
 			Name: "hookbay_config_last_load_success",
-			Help: "1 if the newest configuration is live, 0 if it was refused and an older one is.",
+			Help: "1 if the newest configuration is live and all its endpoints can work, 0 if it was refused and an older one is, or an endpoint cannot.",
 		}),
+		usable: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hookbay_endpoint_usable",
+			Help: "1 if the endpoint can work, 0 if its callbacks are refused because a credential of it is missing or cannot be used.",
+		}, []string{"endpoint"}),
 		taken: f.NewGauge(prometheus.GaugeOpts{
 			Name: "hookbay_config_last_load_timestamp_seconds",
 			Help: "When the live configuration was loaded.",
@@ -53,9 +61,9 @@ func newReloader(o Options, e *endpoints, reg prometheus.Registerer) *reloader {
 	}
 }
 
-// first builds the first configuration, which must be good. start puts it to work.
+// first builds the first configuration, which must be good but for secrets. start puts it to work.
 func (r *reloader) first(snap config.Snapshot) error {
-	built, err := r.endpoints.build(&snap)
+	built, err := r.endpoints.build(&snap, anyMayBreak)
 	if err != nil {
 		return err
 	}
@@ -91,11 +99,12 @@ func (r *reloader) look() {
 		r.refuse(err)
 		return
 	}
-	if reflect.DeepEqual(r.current.Config, snap.Config) && maps.Equal(r.current.Secrets, snap.Secrets) {
+	if reflect.DeepEqual(r.current.Config, snap.Config) && maps.Equal(r.current.Secrets, snap.Secrets) &&
+		maps.Equal(r.current.Unreadable, snap.Unreadable) {
 		r.recovered(snap.Revision)
 		return
 	}
-	built, err := r.endpoints.build(&snap)
+	built, err := r.endpoints.build(&snap, r.endpoints.brokenBefore)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -113,12 +122,44 @@ func (r *reloader) accepted() {
 	for i := range r.current.Config.Endpoints {
 		page.Endpoints = append(page.Endpoints, admin.EndpointOf(&r.current.Config.Endpoints[i]))
 	}
+	page.Broken, _ = r.endpoints.brokenOnes()
 	r.mu.Lock()
 	r.page = page
 	r.mu.Unlock()
-	r.good.Set(1)
+	r.good.Set(wholly(&page))
 	r.taken.Set(float64(page.LoadedAt.UnixMilli()) / 1000)
 	r.o.Log.Info("Configuration is live", "digest", page.Digest, "endpoints", len(page.Endpoints))
+	r.tellBroken(&page)
+}
+
+// wholly is 1 if all of a configuration works.
+func wholly(page *admin.Config) float64 {
+	if len(page.Broken) > 0 {
+		return 0
+	}
+	return 1
+}
+
+// tellBroken says once of each endpoint that it cannot work, and why, and that it can again.
+func (r *reloader) tellBroken(page *admin.Config) {
+	broken := make(map[string]string)
+	for _, b := range page.Broken {
+		broken[b.Endpoint] = b.Reason
+		if r.broken[b.Endpoint] != b.Reason {
+			r.o.Log.Error("Endpoint cannot work: its callbacks are refused with 503 until this is mended", "endpoint", b.Endpoint, "error", b.Reason)
+		}
+	}
+	r.usable.Reset()
+	for _, e := range page.Endpoints {
+		key := e.Namespace + "/" + e.Name
+		r.usable.WithLabelValues(key).Set(1)
+		if _, is := broken[key]; is {
+			r.usable.WithLabelValues(key).Set(0)
+		} else if _, was := r.broken[key]; was {
+			r.o.Log.Info("Endpoint can work now", "endpoint", key)
+		}
+	}
+	r.broken = broken
 }
 
 // refuse keeps the old configuration and says once why.
@@ -144,7 +185,7 @@ func (r *reloader) recovered(revision string) {
 	}
 	if r.page.Refused != nil {
 		r.page.Refused = nil
-		r.good.Set(1)
+		r.good.Set(wholly(&r.page))
 		r.o.Log.Info("Configuration is the live one again")
 	}
 }

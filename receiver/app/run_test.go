@@ -196,14 +196,6 @@ func TestNew_refuses(t *testing.T) {
 				return config.Snapshot{Config: config.Config{Endpoints: make([]config.Endpoint, 1)}}, nil
 			}
 		}, "endpoints[0].namespace: "},
-		"a target that deliveries never go to": {func(o *Options) {
-			o.ForbidLoopback = true
-			o.Load = func() (config.Snapshot, error) {
-				s, err := good()
-				s.Config.Endpoints[0].Target.URL = "http://127.0.0.1/"
-				return s, err
-			}
-		}, "endpoints[0] shop/a: target: target.url: 127.0.0.1 is a loopback address"},
 		"an address that is taken":        {func(o *Options) { o.Listen = taken.Addr().String() }, "address already in use"},
 		"an admin address that is taken":  {func(o *Options) { o.Admin = taken.Addr().String() }, "address already in use"},
 		"a data directory that is a file": {func(o *Options) { o.DataDir = "/dev/null" }, "the buffer in /dev/null: "},

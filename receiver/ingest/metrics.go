@@ -29,6 +29,7 @@ func reasons() []source.Reason {
 		source.ReasonSignatureMissing, source.ReasonSignatureWrong, source.ReasonStale, source.ReasonWrongApp, source.ReasonNotJSON,
 		source.ReasonBadCommand, source.ReasonMethod, source.ReasonTooLarge, source.ReasonTooSlow, source.ReasonCannotStore,
 		source.ReasonNotDelivered, source.ReasonSuspended, source.ReasonShuttingDown, source.ReasonBadRequest, source.ReasonOverloaded, source.ReasonRateLimited, source.ReasonInternal,
+		source.ReasonNotUsable,
 	}
 }
 

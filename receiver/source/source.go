@@ -105,6 +105,7 @@ const (
 	ReasonCannotStore      Reason = "cannot_store"  // disk full, engine away
 	ReasonNotDelivered     Reason = "not_delivered" // there is no buffer, and the target did not take it
 	ReasonSuspended        Reason = "suspended"     // there is no buffer, and delivery is suspended
+	ReasonNotUsable        Reason = "not_usable"    // a credential of the endpoint cannot be used
 	ReasonShuttingDown     Reason = "shutting_down" // the receiver stops
 	ReasonBadRequest       Reason = "bad_request"   // the body broke off
 	ReasonOverloaded       Reason = "overloaded"    // more callbacks than the receiver has room for, or can store in time
