@@ -386,6 +386,29 @@ func TestDamagedLog(t *testing.T) {
 	}
 }
 
+// TestSoundLog writes logs whose blocks end with many numbers of bytes that no chunk fits in: they are not damaged.
+func TestSoundLog(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	_, q := openQueueAt(t, Options{FS: fs})
+	const events = 5000 // 5 MiB: as many blocks as it takes
+	for n := range events {
+		e := numbered(n)
+		e[0].Body = make([]byte, n%2000)
+		if _, err := q.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	mended, err := mendLogs(crashed, "data/buffer", func(string) error { return nil })
+	if err != nil || mended != "" {
+		t.Errorf("a log that is sound is mended: %q, %v", mended, err)
+	}
+	_, q = openQueueAt(t, Options{FS: crashed})
+	if s := q.Stats(); s.Pending != events {
+		t.Errorf("%d events pending, want all %d", s.Pending, events)
+	}
+}
+
 // TestDamagedManifest flips a bit at the beginning of the manifest, which Pebble itself would take for its end.
 func TestDamagedManifest(t *testing.T) {
 	fs := vfs.NewMem()

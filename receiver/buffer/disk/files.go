@@ -191,6 +191,12 @@ func nextChunk(data []byte, from int, number uint32) (chunk, bool) {
 	return chunk{}, false
 }
 
+// gap says whether more is missing between two chunks than the zeros that fill a block up where no further header fits.
+func gap(from, to int) bool {
+	filled := to%logBlock == 0 && to-from < syncedHeader
+	return to-from >= plainHeader && !filled
+}
+
 // soundRecords returns the records of a log that are whole.
 func soundRecords(data []byte, number uint32) (records [][]byte) {
 	var part []byte
@@ -200,7 +206,7 @@ func soundRecords(data []byte, number uint32) (records [][]byte) {
 		if !ok {
 			return records
 		}
-		if c.at != at && c.at-at >= plainHeader { // more than what fills a block up
+		if gap(at, c.at) {
 			started = false
 		}
 		switch at = c.end; {
@@ -225,7 +231,7 @@ func provenDamage(data []byte, number uint32) bool {
 		if !ok {
 			return false
 		}
-		if bad < 0 && c.at-at >= plainHeader {
+		if bad < 0 && gap(at, c.at) {
 			bad = at
 		}
 		if bad >= 0 && c.synced > uint64(bad) {
