@@ -112,7 +112,8 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 		for i := range tail {
 			tail[i] = byte(s.random.Uint32()) & pick[byte](s.random, 0, 255) //nolint:gosec // noise
 		}
-		data = append(data, tail...)
+		end := min(endOfRecords(data, name), len(data)) // behind which a log is filled with zeros, or with what it was before
+		data = append(data[:end:end], append(tail, data[min(end+len(tail), len(data)):]...)...)
 	case len(data) == 0:
 		return false, nil
 	case class == classCut:
@@ -144,12 +145,8 @@ func (s *story) rewrite(fs *vfs.MemFS, name, class string) (bool, error) {
 
 // lastRecord returns before where damage must be noticed: the last record, and in a write-ahead log how far a record tells that it was durable.
 func lastRecord(data []byte, name string) (at int) {
-	number, _, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".")
-	n, err := strconv.ParseUint(number, 10, 32)
-	if err != nil {
-		n = 0 // a manifest: its records have none
-	}
-	r := numbered(logs.NewReader, bytes.NewReader(data), n)
+	n := numberOf(name)
+	r := records(data, name)
 	for {
 		begins := int(r.Offset())
 		next, err := r.Next()
@@ -168,6 +165,36 @@ func lastRecord(data []byte, name string) (at int) {
 		return 0
 	}
 	return at
+}
+
+// endOfRecords returns where the last record ends.
+func endOfRecords(data []byte, name string) int {
+	r := records(data, name)
+	for {
+		end := int(r.Offset())
+		next, err := r.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, next)
+		}
+		if err != nil {
+			return end
+		}
+	}
+}
+
+// records reads a log or a manifest.
+func records(data []byte, name string) *logs.Reader {
+	return numbered(logs.NewReader, bytes.NewReader(data), numberOf(name))
+}
+
+// numberOf is a log's number; 0: it is a manifest, whose records have none.
+func numberOf(name string) uint64 {
+	number, _, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // numbered calls a function with a number of a type that only Pebble can name.

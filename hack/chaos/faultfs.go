@@ -91,6 +91,13 @@ func (f *faults) arm(r rule) {
 	f.rules = append(f.rules, &r)
 }
 
+// armed are the rules that wait.
+func (f *faults) armed() []*rule {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.rules)
+}
+
 // calm takes all faults away; the life may go on.
 func (f *faults) calm() {
 	f.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -31,7 +32,8 @@ type life struct {
 	app    *app.App
 	client *http.Client
 	cancel context.CancelFunc
-	ended  chan error // what Run returned
+	ended  chan error  // what Run returned
+	up     atomic.Bool // it has started
 
 	mu    sync.RWMutex // held for writing by a crash, for reading by whoever notes what happened
 	alive bool
@@ -42,12 +44,25 @@ type life struct {
 func (w *world) newLife(mem *vfs.MemFS) *life {
 	w.lives++
 	l := &life{
-		w: w, number: w.lives, mem: mem, faults: &faults{count: w.count}, alive: true, died: make(chan struct{}),
+		w: w, number: w.lives, mem: mem, alive: true, died: make(chan struct{}),
 		random: rand.New(rand.NewPCG(w.seed, uint64(w.lives))), //nolint:gosec // a repeatable story
 		ended:  make(chan error, 1),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 5 * time.Second},
 	}
+	l.faults = &faults{count: l.struck}
 	return l
+}
+
+// struck notes that a fault happened.
+func (l *life) struck(class, what string) {
+	l.w.count(class, what)
+	switch {
+	case class == classFull: // thousands
+	case l.up.Load():
+		l.w.log.note(fmt.Sprintf("STORY %s: %s strikes life %d", class, what, l.number))
+	default:
+		l.w.log.note(fmt.Sprintf("STORY %s: %s strikes life %d as it starts", class, what, l.number))
+	}
 }
 
 // start starts the receiver. The error is the receiver's own reason not to start; a crash on the way is errDied.
@@ -75,6 +90,7 @@ func (l *life) start() error {
 			return m.err
 		}
 		l.app = m.app
+		l.up.Store(true)
 	case <-l.died:
 		cancel()
 		return errDied
@@ -150,18 +166,19 @@ func (l *life) ready(limit time.Duration) bool {
 	})
 }
 
-// eventually polls until cond holds or the limit has passed.
+// poll is how often something is looked at that is waited for.
+const poll = 2 * time.Millisecond
+
+// eventually polls until cond holds or the limit has passed. It counts the time by its own looks: when the whole machine stands still, or is busy
+// with something else, that is no time in which anything could have happened.
 func eventually(limit time.Duration, cond func() bool) bool {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			return cond()
+	for left := limit; !cond(); left -= poll {
+		if left <= 0 {
+			return false
 		}
+		<-tick.C
 	}
 	return true
 }

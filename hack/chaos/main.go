@@ -28,7 +28,8 @@ func main() {
 	flag.DurationVar(&c.limit, "time", 0, "begin no story after this time; 0: tell all")
 	classes := flag.String("classes", "", "only these classes of faults, separated by commas")
 	verbose := flag.Bool("v", false, "tell the story aloud: the receiver's log and the steps")
-	child := flag.Bool("child", false, "for the campaign's own use: print the result as JSON")
+	flag.StringVar(&c.logs, "logs", "", "an existing directory to keep the logs of stories in that fail or are cut off")
+	child := flag.Bool("child", false, "for the campaign's own use: tell it aloud, and print the result as JSON")
 	flag.Parse()
 	if *classes != "" {
 		for name := range strings.SplitSeq(*classes, ",") {
@@ -39,7 +40,7 @@ func main() {
 		os.Exit(c.run())
 	}
 	out := io.Writer(nil)
-	if *verbose {
+	if *verbose || *child {
 		out = os.Stderr
 	}
 	start := time.Now()

@@ -52,13 +52,14 @@ func (e *endpoint) change() (done func()) {
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
+		e.changes++ // an answer that was given before this may be judged after it
 		e.pending--
 	}
 }
 
 // run sends until all is sent or ctx ends.
 func (s *sender) run(ctx context.Context) {
-	for n := 0; n < s.count && ctx.Err() == nil; n++ {
+	for n := 0; n < s.count && s.w.turn(ctx); n++ {
 		r := &record{endpoint: s.endpoint.key, subject: s.subject, n: n, reject: s.random.IntN(40) == 0}
 		body := s.body(n)
 		for try := range s.tries {
@@ -74,6 +75,27 @@ func (s *sender) run(ctx context.Context) {
 			s.send(ctx, r, body)
 		}
 		s.w.sent.Add(1)
+	}
+}
+
+// turn waits until a platform may send one callback more. The story deals the turns out, so that something is on its way at each step. False:
+// ctx has ended.
+func (w *world) turn(ctx context.Context) bool {
+	select {
+	case <-w.turns:
+	case <-w.freely:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// deal hands out turns.
+func (w *world) deal(n int) {
+	for range n {
+		select {
+		case w.turns <- struct{}{}:
+		default: // more than all platforms send
+		}
 	}
 }
 

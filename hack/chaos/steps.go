@@ -81,12 +81,12 @@ func (s *story) startOver() {
 		return
 	}
 	l := s.live
-	l.mu.Lock()
-	rules := l.faults.rules
-	l.mu.Unlock()
+	rules := l.faults.armed()
 	l.crash(100)
 	next := s.newLife(l.after)
-	next.faults.rules = rules
+	for _, r := range rules {
+		next.faults.arm(*r)
+	}
 	if err := s.begin(next); err != nil {
 		s.model.complain("%v", err)
 	}
@@ -107,12 +107,30 @@ func (s *story) recover() error {
 	}
 }
 
-// end crashes the receiver: at once, or before one of its next operations on files, and starts it again.
+// end crashes the receiver: at once, or before one of its next operations on files, and starts it again. Half of these starts are cut off as well,
+// if they come as far as the operation that is drawn; or what they have started is, later.
 func (s *story) end(class string, percent int) error {
 	l := s.live
 	s.crashSoon(l, percent)
 	s.count(class, "")
-	return s.again(l)
+	for tries := 0; ; tries++ {
+		next := s.newLife(l.after)
+		if s.random.IntN(2) == 0 {
+			next.faults.arm(rule{
+				kinds: []kind{pick(s.random, opWrite, opSync, opCreate, opRename, opRemove)}, skip: s.random.IntN(10), times: 1,
+				crash: func() { next.crash(percent) },
+			})
+		}
+		if err := next.start(); err == nil {
+			s.enter(next)
+			return s.recover()
+		} else if !errors.Is(err, errDied) || tries == 3 {
+			next.crash(100)
+			return s.again(next)
+		}
+		s.count(class, "")
+		l = next
+	}
 }
 
 func (s *story) crashSoon(l *life, percent int) {
@@ -171,7 +189,7 @@ func (s *story) swap() error {
 	if err := s.live1(revision); err != nil || what != "gone" {
 		return err
 	}
-	s.progress(s.random.Int64N(20))
+	s.progress(s.random.IntN(20))
 	return s.live1(s.configure(func(c *config.Snapshot) { c.Config.Endpoints = append(c.Config.Endpoints, before) }))
 }
 
@@ -221,7 +239,7 @@ func (s *story) rotate(e *endpoint) error {
 	e.mu.Lock()
 	e.sim = sim
 	e.mu.Unlock()
-	s.progress(s.random.Int64N(20))
+	s.progress(s.random.IntN(20))
 	defer done()
 	return set(fresh)
 }

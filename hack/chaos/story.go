@@ -51,13 +51,14 @@ type result struct {
 	Classes   []string
 	Counts    map[string]int
 	Problems  []string
-	Log       []string
 	Lives     int
 	Acked     int
 	Delivered int
 	Repeats   int
 	Dead      int
 	Lost      int // to damage that was reported
+
+	log string // all of it
 }
 
 // story is a run: what the seed says happens, in this order.
@@ -77,7 +78,7 @@ func run(seed uint64, only []string, verbose io.Writer) *result {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := &result{
-		Seed: seed, Classes: s.classes, Counts: maps.Clone(w.counts), Problems: w.model.problems, Lives: w.lives, Log: w.log.end(),
+		Seed: seed, Classes: s.classes, Counts: maps.Clone(w.counts), Problems: w.model.problems, Lives: w.lives,
 		Acked: w.model.acked, Delivered: w.model.delivered, Repeats: w.model.repeats, Dead: w.model.rejected,
 	}
 	if w.model.damaged {
@@ -109,24 +110,25 @@ func (s *story) tell() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s.cancel = cancel
-	senders := s.send(ctx)
+	s.send(ctx)
 	steps := 4 + s.random.IntN(6)
 	for i := 0; i < steps && !s.model.failed(); i++ {
 		s.mood.Store(&mood{failing: pick(s.random, 0, 0, 5, 30, 90), slow: time.Duration(s.random.IntN(6)) * time.Millisecond})
-		s.progress(10 + s.random.Int64N(60))
+		s.progress(5 + s.random.IntN(50))
+		s.deal(5 + s.random.IntN(50)) // while it happens
 		class := pick(s.random, s.classes...)
 		s.log.note(fmt.Sprintf("STORY step %d in life %d: %s", i, s.lives, class))
 		if err := s.step(class); err != nil {
 			return err
 		}
 	}
-	return s.conclude(senders)
+	return s.conclude()
 }
 
 // send starts the platforms.
-func (s *story) send(ctx context.Context) *sync.WaitGroup {
+func (s *story) send(ctx context.Context) {
 	var running sync.WaitGroup
-	subjects, count := 3+s.random.IntN(4), 15+s.random.IntN(25)
+	subjects, count := 3+s.random.IntN(4), 20+s.random.IntN(30)
 	for i, e := range s.endpoints {
 		for subject := range subjects {
 			tries := 40
@@ -137,18 +139,30 @@ func (s *story) send(ctx context.Context) *sync.WaitGroup {
 			running.Go(func() { p.run(ctx) })
 		}
 	}
-	return &running
+	go func() {
+		running.Wait()
+		close(s.through)
+	}()
 }
 
-// progress waits until some callbacks are through, or for a moment if nothing moves.
-func (s *story) progress(n int64) {
-	want := s.sent.Load() + n
-	eventually(300*time.Millisecond, func() bool { return s.sent.Load() >= want })
+// progress waits until some more callbacks are through, or for a moment if nothing moves.
+func (s *story) progress(n int) {
+	want := s.sent.Load() + int64(n)
+	s.deal(n)
+	eventually(300*time.Millisecond, func() bool {
+		select {
+		case <-s.through:
+			return true
+		default:
+			return s.sent.Load() >= want
+		}
+	})
 }
 
 // begin starts a life, as often as it takes: the supervisor of a pod does the same. A start that fails says why.
 func (s *story) begin(l *life) error {
 	for tries := 0; ; tries++ {
+		rules := l.faults.armed()
 		err := l.start()
 		if err == nil {
 			s.enter(l)
@@ -165,12 +179,11 @@ func (s *story) begin(l *life) error {
 		if tries == 8 {
 			l.faults.end()
 		}
-		before := l.faults
 		l = s.newLife(l.after)
-		if tries < 8 {
-			before.mu.Lock()
-			l.faults.rules = before.rules
-			before.mu.Unlock()
+		for _, r := range rules {
+			if tries < 8 && r.times > 0 && r.crash == nil {
+				l.faults.arm(*r)
+			}
 		}
 	}
 }
@@ -179,25 +192,24 @@ func (s *story) begin(l *life) error {
 func (s *story) again(l *life) error { return s.begin(s.newLife(l.after)) }
 
 // conclude ends all faults and checks that everything comes out.
-func (s *story) conclude(senders *sync.WaitGroup) error {
+func (s *story) conclude() error {
 	s.log.note("STORY the faults end")
 	s.mood.Store(&mood{})
 	if err := s.settle(); err != nil {
 		return err
 	}
-	done := make(chan struct{})
-	go func() { senders.Wait(); close(done) }()
-	for waited := time.Now(); ; {
+	close(s.freely)
+	for looks := 0; ; looks++ {
 		select {
-		case <-done:
+		case <-s.through:
 			return s.drain()
 		case <-s.live.died: // a fault's late consequence: the supervisor starts it again
 			if err := s.again(s.live); err != nil {
 				return err
 			}
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(poll):
 		}
-		if time.Since(waited) > hangs {
+		if looks > int(hangs/poll) {
 			s.cancel()
 			return fmt.Errorf("the platforms are not through after %s: %d sent; ready: %w", hangs, s.sent.Load(), s.live.app.Ready())
 		}
@@ -219,11 +231,29 @@ func (s *story) settle() error {
 	return nil
 }
 
-// drain waits until the receiver has delivered everything, also what waits for a time that has come only now, and stops it.
+// drain waits until the receiver has delivered everything, also what waits for a time that has come only now, and stops it. Where something was
+// damaged, that may show as late as in the last stop; then it starts once more.
 func (s *story) drain() error {
 	if err := s.reopen(); err != nil {
 		return err
 	}
+	for last := 2; ; last-- {
+		s.empty()
+		err := s.live.stop()
+		if err == nil {
+			return nil
+		}
+		if last == 0 || !s.model.damaged || !errors.Is(err, errDied) {
+			return fmt.Errorf("the last stop: %w", err)
+		}
+		if err := s.again(s.live); err != nil {
+			return err
+		}
+	}
+}
+
+// empty waits until all is delivered, and checks that it is.
+func (s *story) empty() {
 	held := holdings{pending: -1}
 	drained := eventually(hangs, func() bool {
 		select {
@@ -246,13 +276,9 @@ func (s *story) drain() error {
 	case held.dead != s.model.rejected && !s.model.damaged && !s.model.jumped:
 		s.model.complain("%d dead letters, but the target refused %d", held.dead, s.model.rejected)
 	}
-	if err := s.live.ready(0); !err {
+	if !s.live.ready(hangs) {
 		s.model.complain("not ready in the end: %v", s.live.app.Ready())
 	}
-	if err := s.live.stop(); err != nil {
-		s.model.complain("the last stop: %v", err)
-	}
-	return nil
 }
 
 // reopen stops the receiver in order and starts it again, so that what waits for a time is found by its new clock.

@@ -18,8 +18,8 @@ import (
 	"github.com/hookbay/hookbay/receiver/sources"
 )
 
-// hangs is how long something may take before it counts as never. Nothing comes near it unless it hangs.
-const hangs = 40 * time.Second
+// hangs is how long something may take before it counts as never. Nothing comes near it unless it hangs, or the machine is busy with much else.
+const hangs = 3 * time.Minute
 
 // world is all there is in one story: platforms, target, clock, configuration, and the receiver's lives one after the other.
 type world struct {
@@ -34,6 +34,9 @@ type world struct {
 	lives  int
 
 	endpoints []*endpoint
+	turns     chan struct{} // each lets a platform send one callback more
+	freely    chan struct{} // closed when they need none any more
+	through   chan struct{} // closed when all are through
 
 	mu       sync.Mutex
 	snapshot config.Snapshot
@@ -48,6 +51,7 @@ func newWorld(seed uint64, verbose io.Writer) *world {
 	w := &world{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a repeatable story
 		model: newModel(), log: &logBook{out: verbose, start: time.Now()}, counts: map[string]int{}, arrived: make(chan struct{}),
+		turns: make(chan struct{}, 1000), freely: make(chan struct{}), through: make(chan struct{}),
 	}
 	w.mood.Store(&mood{})
 	w.log.damage = func() {
@@ -160,17 +164,14 @@ func (w *world) enter(l *life) {
 	w.arrived = make(chan struct{})
 }
 
-// logBook keeps the end of the receiver's log and notices reports of damage.
+// logBook writes the receiver's log and the steps, and notices reports of damage.
 type logBook struct {
 	out    io.Writer // nil: nobody listens
 	damage func()
 	start  time.Time
 
-	mu    sync.Mutex
-	lines []string
+	mu sync.Mutex
 }
-
-const keptLines = 60
 
 // Enabled implements slog.Handler.
 func (b *logBook) Enabled(context.Context, slog.Level) bool { return true }
@@ -199,22 +200,12 @@ func (b *logBook) Handle(_ context.Context, r slog.Record) error {
 
 // note adds a line of the story.
 func (b *logBook) note(line string) {
+	if b.out == nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	line = fmt.Sprintf("%6d ms %s", time.Since(b.start).Milliseconds(), line)
-	if b.out != nil {
-		fmt.Fprintln(b.out, line)
-	}
-	b.lines = append(b.lines, line)
-	if len(b.lines) > keptLines {
-		b.lines = b.lines[len(b.lines)-keptLines:]
-	}
-}
-
-func (b *logBook) end() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]string(nil), b.lines...)
+	_, _ = fmt.Fprintf(b.out, "%6d ms %s\n", time.Since(b.start).Milliseconds(), line) // a pipe, or the terminal
 }
 
 // simulate returns a simulator that signs with this credential.
