@@ -16,6 +16,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/event"
@@ -285,7 +286,18 @@ func TestDamagedTable(t *testing.T) {
 	flipMiddle(t, fs, "data/buffer/"+largest)
 	fs = endedByDamage(t, fs)
 	var log strings.Builder
-	_, q = openQueueAt(t, Options{FS: fs, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var reads []int64 // of the damaged table
+	counting := errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && op.Path == "data/buffer/"+largest {
+			reads = append(reads, op.Offset)
+		}
+		return nil
+	}))
+	_, q = openQueueAt(t, Options{FS: counting, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	slices.Sort(reads)
+	if n := len(reads) - len(slices.Compact(slices.Clone(reads))); n > 0 {
+		t.Errorf("%d blocks of the damaged table were read again: each time Pebble looks for the bit that flipped", n)
+	}
 	last, got := -1, 0
 	for range q.Stats().Pending {
 		d, err := q.Next(t.Context())

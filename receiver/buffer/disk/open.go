@@ -56,6 +56,8 @@ func (b *Buffer) open(o Options, dir string) error {
 		report(info)
 		b.damaged(o, info.Path)
 	}
+	ending := &endingFS{FS: opts.FS, b: b}
+	opts.FS = ending
 	db, err := openPebble(dir, opts)
 	if errors.Is(err, syscall.EAGAIN) {
 		return fmt.Errorf("open the buffer in %s: another receiver uses it: end that one, or use another directory: %w", o.Dir, err)
@@ -63,6 +65,7 @@ func (b *Buffer) open(o Options, dir string) error {
 	if err != nil {
 		return fmt.Errorf("open the buffer in %s (if another receiver uses it, end that one; if a file is damaged, %s): %w", o.Dir, withoutCopy, err)
 	}
+	ending.opened.Store(true)
 	b.db, b.space.db = db, db
 	clear(b.queues)
 	if err := b.load(); err != nil {

@@ -125,6 +125,8 @@ type copier struct {
 func (c *copier) copyAll(opts *pebble.Options, from, to string) (err error) {
 	reading := *opts
 	reading.ReadOnly, reading.ErrorIfNotExists = true, true
+	known := &damagedFS{FS: reading.FS, bad: map[place]bool{}}
+	reading.FS, reading.EventListener = known, &pebble.EventListener{DataCorruption: known.found}
 	source, err := openPebble(from, &reading)
 	if err != nil {
 		return fmt.Errorf("read what is damaged: %w", err)
@@ -132,7 +134,7 @@ func (c *copier) copyAll(opts *pebble.Options, from, to string) (err error) {
 	defer func() { err = errors.Join(err, ignoreDamage(source.Close())) }()
 	writing := *opts
 	writing.DisableWAL = true
-	if c.to, err = pebble.Open(to, &writing); err != nil {
+	if c.to, err = openPebble(to, &writing); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.to.Close()) }()
@@ -190,7 +192,7 @@ func pass(it *pebble.Iterator, last []byte) bool {
 		}
 		return it.SeekGE(n.FillBytes(make([]byte, size))) || it.Error() == nil, false
 	}
-	// Each miss is dear: Pebble looks for the bit that flipped. So few steps are made: each 16 times the one before, then halves, down to the
+	// Each miss costs a seek through all levels. So few steps are made: each 16 times the one before, then halves, down to the
 	// last byte of a sequence number behind its kind and queue, or to a sixty-fourth of what is damaged.
 	one := new(big.Int).Lsh(big.NewInt(1), 24)
 	low, high := new(big.Int), one

@@ -277,7 +277,10 @@ func (b *Buffer) compact(from, to []byte) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- b.db.Compact(ctx, from, to, false) }()
+	go func() {
+		defer b.guard()
+		done <- b.db.Compact(ctx, from, to, false)
+	}()
 	select {
 	case err := <-done:
 		return err
