@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
-	tlsTimeout  = 5 * time.Second
+	// connectTimeout bounds the dialling, and then the TLS handshake.
+	connectTimeout = 5 * time.Second
 	// idleTimeout is below the idle timeout of common servers (Node.js closes after 5 s): a request that meets a connection
 	// which the other side is just closing fails, and nobody can tell whether it was seen.
 	idleTimeout = 4 * time.Second
@@ -31,6 +31,7 @@ type connections struct {
 	dialer  *net.Dialer
 	tls     *tls.Config
 	maxIdle int
+	timeout time.Duration // of dialling, and of the TLS handshake
 	current atomic.Pointer[generation]
 }
 
@@ -41,9 +42,9 @@ type generation struct {
 
 func newConnections(o HTTPOptions, roots *x509.CertPool) *connections {
 	c := &connections{
-		dialer:  &net.Dialer{Timeout: dialTimeout, ControlContext: guard{forbidLoopback: o.ForbidLoopback}.control, Resolver: o.Resolver},
-		maxIdle: o.MaxIdleConns,
-		tls:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		dialer:  &net.Dialer{Timeout: o.connectTimeout, ControlContext: guard{forbidLoopback: o.ForbidLoopback}.control, Resolver: o.Resolver},
+		maxIdle: o.MaxIdleConns, timeout: o.connectTimeout,
+		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
 	c.current.Store(&generation{c.newTransport(), o.Now()})
 	return c
@@ -54,7 +55,7 @@ func (c *connections) newTransport() *http.Transport {
 		Proxy:                  nil, // see HTTP
 		DialContext:            c.dialer.DialContext,
 		TLSClientConfig:        c.tls.Clone(), // the transport adds to it; sessions are shared
-		TLSHandshakeTimeout:    tlsTimeout,
+		TLSHandshakeTimeout:    c.timeout,
 		ForceAttemptHTTP2:      true, // a dialer of one's own switches it off otherwise
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		DisableCompression:     true, // the answer's body is thrown away

@@ -83,7 +83,7 @@ func notHTTP(err error) string {
 
 func dialFailure(op *net.OpError) (outcome, detail string) {
 	if op.Timeout() {
-		return OutcomeTimeout, fmt.Sprintf("no connection within %s", dialTimeout)
+		return OutcomeTimeout, fmt.Sprintf("no connection within %s", connectTimeout)
 	}
 	if errno, ok := errors.AsType[syscall.Errno](op); ok {
 		return OutcomeNetwork, "cannot connect: " + errno.Error()

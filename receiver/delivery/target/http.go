@@ -33,6 +33,9 @@ type HTTPOptions struct {
 	Resolver *net.Resolver
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+
+	// connectTimeout takes the place of the constant in tests.
+	connectTimeout time.Duration
 }
 
 // HTTP posts events as CloudEvents 1.0 in HTTP binary mode: the platform's body byte for byte, the attributes as headers.
@@ -62,6 +65,9 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.connectTimeout == 0 {
+		o.connectTimeout = connectTimeout
 	}
 	g := guard{forbidLoopback: o.ForbidLoopback}
 	u, err := parseURL(cfg.URL, g)
