@@ -14,10 +14,8 @@ import (
 	"github.com/hookbay/hookbay/receiver/config"
 )
 
-// secretIn names the file with an endpoint's credential.
-func secretIn(file config.SecretFile) func(*config.Endpoint) {
-	return func(e *config.Endpoint) { e.Source.Lazada.AppSecretFiles = []config.SecretFile{file} }
-}
+// secretLate has an endpoint's credential in a file that comes late.
+func secretLate(e *config.Endpoint) { e.Source.Lazada.AppSecretFiles = []config.SecretFile{"late"} }
 
 // unreadable makes a secret one that cannot be read, with or without others.
 func (f *fixture) unreadable(file config.SecretFile, why string) {
@@ -58,7 +56,7 @@ func (f *fixture) wantMetrics(lines ...string) {
 func TestApp_servesTheOthersWhenOneCannotWork(t *testing.T) {
 	const why = `secret file "late" is missing: create it`
 	f := &fixture{t: t, dir: t.TempDir()}
-	f.configure(lazada("a"), lazada("b", secretIn("late")), lazada("c", unbuffered, to("http://impossible/")))
+	f.configure(lazada("a"), lazada("b", secretLate), lazada("c", unbuffered, to("http://impossible/")))
 	f.unreadable("late", why)
 	f.run(nil)
 	f.wantStatus("/shop/a", http.StatusOK, 0)
@@ -101,7 +99,7 @@ func TestApp_servesTheOthersWhenOneCannotWork(t *testing.T) {
 }
 
 func TestApp_isNotReadyWhenNoEndpointCanWork(t *testing.T) {
-	f := start(t, lazada("a"), lazada("b", secretIn("late"), unbuffered))
+	f := start(t, lazada("a"), lazada("b", secretLate, unbuffered))
 	f.mu.Lock()
 	f.snapshot.Config.Endpoints = f.snapshot.Config.Endpoints[1:]
 	f.mu.Unlock()
@@ -136,14 +134,14 @@ func TestApp_keepsWorkingWhenASecretGoes(t *testing.T) {
 }
 
 func TestApp_keepsTheEventsOfAnEndpointThatCannotWork(t *testing.T) {
-	f := start(t, lazada("a"), lazada("b", suspended, secretIn("late")))
+	f := start(t, lazada("a"), lazada("b", suspended, secretLate))
 	f.secret("late", "hunter2")
 	f.eventually("the endpoint works", func() bool { return len(f.configz().Broken) == 0 })
 	f.mustSend("/shop/b", 0, 0)
 	if err := f.end(); err != nil {
 		t.Fatal(err)
 	}
-	f.configure(lazada("a"), lazada("b", secretIn("late")), lazada("c", secretIn("late")))
+	f.configure(lazada("a"), lazada("b", secretLate), lazada("c", secretLate))
 	f.run(nil)
 	f.wantStatus("/shop/b", http.StatusServiceUnavailable, 1)
 	f.wantMetrics(`hookbay_backlog_events{endpoint="shop/b"} 1`)
@@ -153,7 +151,7 @@ func TestApp_keepsTheEventsOfAnEndpointThatCannotWork(t *testing.T) {
 	f.eventually("they are gone", func() bool { return len(f.configz().Endpoints) == 1 })
 	f.ahead.Store(int64(2 * linger))
 	f.eventually("the one without events is forgotten", func() bool { return len(f.configz().Leaving) == 1 })
-	if log := `stored events wait, as it was not usable`; !strings.Contains(f.log.String(), log) {
+	if log := `stored events wait, as it could not work`; !strings.Contains(f.log.String(), log) {
 		t.Errorf("the log lacks %q", log)
 	}
 	f.configure(lazada("a"), lazada("b"))

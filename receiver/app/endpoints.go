@@ -183,13 +183,12 @@ func (s *endpoints) tellGone(key string, g *served) {
 		s.o.Log.Info("Endpoint is gone", "endpoint", key)
 	case g.delivering || pending == 0:
 		s.o.Log.Info("Endpoint is gone, what is stored is still delivered", "endpoint", key, "pending", pending)
+	case g.broken != "":
+		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it could not work: they are delivered when it is back, "+
+			"or become dead letters past its retry.maxAge once the receiver has restarted", "endpoint", key, "pending", pending)
 	default:
 		// This process serves the queue, so its age counts only for the next one.
-		why := "suspended"
-		if g.broken != "" {
-			why = "not usable"
-		}
-		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it was "+why+": they are delivered when it is back, "+
+		s.o.Log.Warn("Endpoint is gone and its stored events wait, as it was suspended: they are delivered when it is back, "+
 			"or become dead letters past its retry.maxAge once the receiver has restarted", "endpoint", key, "pending", pending)
 	}
 }
