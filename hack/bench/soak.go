@@ -75,7 +75,7 @@ func soak(ctx context.Context, o *options, s *report.Section) (err error) {
 		sample.At = time.Since(began).Seconds()
 		r.Add(sample)
 		if len(r.Samples)%6 == 0 {
-			progress("%.0f s: %d MiB, %d goroutines, %d files, %d MiB on disk, p99 %.0f µs", sample.At, sample.Resident>>20, sample.Goroutines, sample.Files, sample.Disk>>20, sample.P99*1e6)
+			progress("%.0f s: %d MiB, %d goroutines, %d files, %d MiB on disk, p99 %.0f µs", sample.At, sample.Resident>>20, sample.Goroutines, sample.Files, sample.Disk>>20, sample.P99)
 		}
 	}
 	return finish(ctx, r, loads, receiver, sink)
