@@ -83,7 +83,7 @@ func parseTouch(s string) (revision string, n int) {
 func (r *round) serves(a receivers.Answer) bool {
 	revision, n := parseTouch(a.Revision)
 	seen := revision == r.revision && n >= touches
-	return a.Err == nil && a.Digest == r.digest && (seen || r.frozen) // in a frozen round no pod is touched
+	return a.Err == nil && a.Digest == r.digest && a.Broken == "" && (seen || r.frozen) // in a frozen round no pod is touched
 }
 
 // write has the kubelet look at a pod's volumes, which it does when the pod changes, and else only about once a minute. The annotation is

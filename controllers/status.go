@@ -188,6 +188,8 @@ func (r *round) programmed() programming {
 			}
 		case asked && answer.Err == nil && answer.Refused != "" && r.currentTemplate(pod):
 			refused = cmp.Or(refused, fmt.Sprintf("receiver %s refuses the configuration and goes on with the one before: %s", pod.Name, cut(answer.Refused)))
+		case asked && answer.Err == nil && answer.Broken != "" && r.currentTemplate(pod):
+			refused = cmp.Or(refused, fmt.Sprintf("receiver %s refuses callbacks, as the endpoint cannot work: %s", pod.Name, cut(answer.Broken)))
 		case !podReady(pod), !serving(pod): // one that drains is no matter of the platform's
 		case !asked || answer.Err != nil:
 			unreachable = cmp.Or(unreachable, fmt.Sprintf("receiver %s can't be asked (%v): see whether its node %s is well, and let "+

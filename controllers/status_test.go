@@ -168,6 +168,10 @@ func TestStatus_conditions(t *testing.T) {
 			r.replicas[1].current = false
 			answer(r, 1, func(a *receivers.Answer) { a.Digest, a.Refused = "old", "secret file is missing" })
 		}, programmed, isFalse, hookbayv1alpha1.ReasonProgramming, "1 of 2 receivers serve generation 3", isFalse},
+		"one has it and cannot work with it": {func(r *round) {
+			answer(r, 1, func(a *receivers.Answer) { a.Broken = "source: secret file is empty" })
+		}, programmed, isFalse, hookbayv1alpha1.ReasonConfigRefused,
+			"1 of 2 receivers serve generation 3; receiver orders-1-pod refuses callbacks, as the endpoint cannot work: source: secret file is empty", isFalse},
 		"one can't be asked": {func(r *round) { answer(r, 1, func(a *receivers.Answer) { a.Err = errors.New("connection refused") }) },
 			programmed, isUnknown, hookbayv1alpha1.ReasonReceiversUnreachable, "receiver orders-1-pod can't be asked (connection refused): see whether its node node1 is well, and let the manager reach port 9090", isUnknown},
 		"one is missing": {func(r *round) { r.pods = r.pods[:1] },

@@ -85,6 +85,16 @@ func TestAsk(t *testing.T) {
 			handler: receiver(func(c *admin.Config) { c.Refused = &admin.Refused{Reason: "endpoints[0].path:\n\tmissing"} }, nil),
 			want:    report(func(r *Report) { r.Refused = "endpoints[0].path: missing" }),
 		},
+		"an endpoint that cannot work": {
+			handler: receiver(func(c *admin.Config) {
+				c.Broken = []admin.Broken{{Endpoint: "shop/other", Reason: "of no interest"}, {Endpoint: "shop/orders", Reason: "target:\nno certificate"}}
+			}, nil),
+			want: report(func(r *Report) { r.Broken = "target: no certificate" }),
+		},
+		"an endpoint that cannot work, without a word": {
+			handler: receiver(func(c *admin.Config) { c.Broken = []admin.Broken{{Endpoint: "shop/orders"}} }, nil),
+			want:    report(func(r *Report) { r.Broken = "it does not say why" }),
+		},
 		"an endpoint that is gone from the configuration": {
 			handler: receiver(nil, nil), endpoint: "shop/gone",
 			want: Report{Digest: "abc", Revision: "r-2", Backlog: 5, DeadLetters: 1, Held: 12, Oldest: time.Hour},

@@ -1,6 +1,7 @@
 package receivers
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -20,6 +21,8 @@ type Report struct {
 	Generation int64
 	// Refused says why a newer configuration is not live, "" if there is none.
 	Refused string
+	// Broken says why the endpoint cannot work with the configuration that is live, "" if it can.
+	Broken string
 
 	// NotReady says why the receiver takes no callbacks now, "" if it does.
 	NotReady string
@@ -70,6 +73,11 @@ func readConfig(status int, body io.Reader, endpoint string, r *Report) error {
 	for _, e := range c.Endpoints {
 		if e.Namespace+"/"+e.Name == endpoint {
 			r.Generation = e.Generation
+		}
+	}
+	for _, b := range c.Broken {
+		if b.Endpoint == endpoint {
+			r.Broken = cmp.Or(oneLine(b.Reason), "it does not say why")
 		}
 	}
 	if c.Refused != nil {
