@@ -167,7 +167,7 @@ func TestHandler_answers(t *testing.T) {
 			options:     Options{MaxBody: 6},
 			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n",
 			halfClose:   true,
-			want:        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 25\r\nContent-Type: text/plain\r\n\r\nno: the body is too large",
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nContent-Length: 25\r\nContent-Type: text/plain\r\n\r\nno: the body is too large",
 			wantOutcome: "too_large",
 		},
 		"a body of exactly the limit in chunks": {
@@ -200,6 +200,11 @@ func TestHandler_answers(t *testing.T) {
 			halfClose:   true,
 			want:        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 42\r\nContent-Type: text/plain\r\n\r\nno: the body broke off",
 			wantOutcome: "bad_request",
+		},
+		"a body in chunks, and another request": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n" + next,
+			want:        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntaken",
+			wantOutcome: "stored",
 		},
 		"headers behind a body in chunks": {
 			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\none\r\n0\r\nX: y\r\n\r\n",

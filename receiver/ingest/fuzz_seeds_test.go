@@ -110,6 +110,7 @@ var seeds = []string{
 	head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n" + next,
 	head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\n\n" + next,
 	head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX: y\n\n" + next,
+	head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\n\r\n\r\n" + next,
 
 	// Trailers.
 	head + "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX: y\r\n\r\n" + next,

@@ -17,6 +17,9 @@ import (
 //   - an Expect of what nobody knows,
 //   - a Host with bytes that no host has,
 //   - "close" among other words of Connection, or in other letters, or taken back by a second Connection.
+//
+// What follows the last chunk of a body fasthttp reads more kindly than net/http, and nobody can look at that. So a request in chunks, which neither
+// platform sends, is the last one of its connection.
 func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
 	if version := string(head.Protocol()); version != "HTTP/1.1" && version != "HTTP/1.0" {
 		return false, true
@@ -36,7 +39,7 @@ func checkHead(head *fasthttp.RequestHeader) (proper, last bool) {
 		case isName(name, "content-length"):
 			length = true
 		case isName(name, "transfer-encoding"):
-			encoded = true
+			encoded, last = true, true
 			if !isName(bytes.TrimSpace(value), "chunked") {
 				return false, true
 			}
