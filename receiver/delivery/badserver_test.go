@@ -128,6 +128,16 @@ func answeringWith(text string) func(c net.Conn) {
 	}
 }
 
+// answeringWithoutEnd reads a request, writes this and keeps the connection.
+func answeringWithoutEnd(text string) func(c net.Conn) {
+	return func(c net.Conn) {
+		if readRequest(c) {
+			_, _ = io.WriteString(c, text)
+			hang(c)
+		}
+	}
+}
+
 // answeringOnAndOn reads a request, writes a beginning, then the rest again and again with pauses, for as long as somebody listens.
 func answeringOnAndOn(beginning, rest string, pause time.Duration) func(c net.Conn) {
 	return func(c net.Conn) {

@@ -18,9 +18,10 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// drain reads what is left of an answer; abort ends the reading.
+// drain reads what is left of an answer; abort ends the reading. It does not end that of what follows a change of protocols, which is nothing to
+// us: closing the body closes that connection.
 func drain(resp *http.Response, abort context.CancelFunc) {
-	if resp.Body == http.NoBody || resp.ContentLength > maxAnswer {
+	if resp.Body == http.NoBody || resp.ContentLength > maxAnswer || resp.StatusCode == http.StatusSwitchingProtocols {
 		return
 	}
 	timer := time.AfterFunc(drainTimeout, abort)

@@ -29,25 +29,41 @@ const (
 // left; therefore a new set of connections takes the place of the old one every connectionAge. What is under way on old ones ends there.
 type connections struct {
 	dialer  *net.Dialer
+	address string // for those that are dialled here and not by net/http
 	tls     *tls.Config
 	maxIdle int
 	timeout time.Duration // of dialling, and of the TLS handshake
 	current atomic.Pointer[generation]
 }
 
+// generation is one set: net/http's connections, and those without it.
 type generation struct {
 	*http.Transport
-	born time.Time
+	pool    *pool
+	dialer  *net.Dialer
+	address string
+	born    time.Time
 }
 
-func newConnections(o HTTPOptions, roots *x509.CertPool) *connections {
+func newConnections(o HTTPOptions, roots *x509.CertPool, address string) *connections {
 	c := &connections{
+		address: address,
 		dialer:  &net.Dialer{Timeout: o.connectTimeout, ControlContext: guard{forbidLoopback: o.ForbidLoopback}.control, Resolver: o.Resolver},
 		maxIdle: o.MaxIdleConns, timeout: o.connectTimeout,
 		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
-	c.current.Store(&generation{c.newTransport(), o.Now()})
+	c.current.Store(c.newGeneration(o.Now()))
 	return c
+}
+
+func (c *connections) newGeneration(now time.Time) *generation {
+	return &generation{Transport: c.newTransport(), pool: &pool{max: c.maxIdle}, dialer: c.dialer, address: c.address, born: now}
+}
+
+// retire closes connections when they no longer are in use.
+func (g *generation) retire() {
+	g.CloseIdleConnections()
+	g.pool.retire()
 }
 
 func (c *connections) newTransport() *http.Transport {
@@ -66,17 +82,17 @@ func (c *connections) newTransport() *http.Transport {
 	}
 }
 
-// transport is what to send by. A clock that was set back ages connections, too, rather than keep them for as long as it lags.
-func (c *connections) transport(now time.Time) *http.Transport {
+// at is what to send by. A clock that was set back ages connections, too, rather than keep them for as long as it lags.
+func (c *connections) at(now time.Time) *generation {
 	g := c.current.Load()
 	if age := now.Sub(g.born); age >= 0 && age < connectionAge {
-		return g.Transport
+		return g
 	}
-	if c.current.CompareAndSwap(g, &generation{c.newTransport(), now}) {
-		g.CloseIdleConnections() // and those in use when they no longer are
+	if c.current.CompareAndSwap(g, c.newGeneration(now)) {
+		g.retire()
 	}
-	return c.current.Load().Transport
+	return c.current.Load()
 }
 
 // close lets go of idle connections.
-func (c *connections) close() { c.current.Load().CloseIdleConnections() }
+func (c *connections) close() { c.current.Load().retire() }

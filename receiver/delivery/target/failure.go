@@ -26,7 +26,7 @@ func failure(ctx context.Context, err error, timeout time.Duration) Result {
 	outcome, detail := OutcomeNetwork, "the connection broke before the answer had come"
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, errEnded) && ctx.Err() == nil:
 		outcome, detail = OutcomeTimeout, fmt.Sprintf("no answer within %s", timeout)
 	case ctx.Err() != nil:
 		outcome, detail = OutcomeCancelled, "the receiver stopped before the answer came"
@@ -72,7 +72,7 @@ func isReset(err error) bool {
 func notHTTP(err error) string {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
+	case errors.Is(err, errLongHeader), strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
 		return fmt.Sprintf("the answer's header, interim answers (1xx) included, is longer than %d KiB", maxAnswerHeader>>10)
 	case isA[textproto.ProtocolError](err), strings.Contains(text, "malformed"), strings.Contains(text, "bad Content-Length"),
 		strings.Contains(text, "too many transfer encodings"), strings.Contains(text, "unsupported transfer encoding"):

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/event"
 )
 
 // listen starts a raw TCP server that gives each connection to handle and then closes it. It returns its host and port.
@@ -168,13 +169,17 @@ func TestHTTP_failures(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := newTarget(t, tc.url(t), tc.change)
-			r := h.Send(t.Context(), sampleEvent(), 1)
-			if r.Class != Retryable || r.Outcome != tc.wantOutcome || !strings.Contains(r.Detail, tc.wantDetail) {
-				t.Errorf("got %+v, want a retry, outcome %q, detail with %q", r, tc.wantOutcome, tc.wantDetail)
-			}
-			if !slices.Contains(Outcomes(), r.Outcome) {
-				t.Errorf("outcome %q is not in the list", r.Outcome)
+			for way, change := range map[string]func(e *event.Event){"a small event": func(*event.Event) {}, "a large event": large} {
+				h := newTarget(t, tc.url(t), tc.change)
+				e := sampleEvent()
+				change(e)
+				r := h.Send(t.Context(), e, 1)
+				if r.Class != Retryable || r.Outcome != tc.wantOutcome || !strings.Contains(r.Detail, tc.wantDetail) {
+					t.Errorf("%s: got %+v, want a retry, outcome %q, detail with %q", way, r, tc.wantOutcome, tc.wantDetail)
+				}
+				if !slices.Contains(Outcomes(), r.Outcome) {
+					t.Errorf("%s: outcome %q is not in the list", way, r.Outcome)
+				}
 			}
 		})
 	}
@@ -247,7 +252,7 @@ func TestHTTP_endsWithItsContext(t *testing.T) {
 // GetBody lets net/http take another connection when it finds one closed before it has written a byte.
 func TestHTTP_bodyCanBeReadAgain(t *testing.T) {
 	e := sampleEvent()
-	req := newTarget(t, "http://h", nil).newRequest(t.Context(), e, 1)
+	req := newTarget(t, "http://h", nil).newRequest(t.Context(), e, nil)
 	for i := range 2 {
 		body, err := req.GetBody()
 		if err != nil {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
@@ -27,40 +28,76 @@ const (
 // texts is that of the times.
 const TimeFormat = "2006-01-02T15:04:05.000000000Z"
 
-// eventHeaders is room for what eventHeader adds: nine attributes, the extensions of the sources that there are, the attempt.
-const eventHeaders = 16
+// eventFields is room for what appendEvent adds to a header: nine attributes, the extensions of the sources that there are, the attempt.
+const eventFields = 16
 
-// eventHeader returns the headers of an attempt: constant ones, then those of CloudEvents 1.0 in HTTP binary mode. Keys are written in
-// their canonical form, because that saves the work that Header.Set does for each.
-func eventHeader(constant http.Header, e *event.Event, attempt int) http.Header {
-	h := make(http.Header, len(constant)+eventHeaders)
-	maps.Copy(h, constant) // the values are shared: the transport does not change headers
-	values := make([]string, 0, eventHeaders)
-	set := func(key, value string) {
-		values = append(values, value)
-		h[key] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set("Ce-Id", e.ID.String())
-	set("Ce-Type", percentEncode(e.Type))
-	set("Ce-Source", percentEncode(e.Source))
+// appendEvent appends the fields of an attempt's header that tell of its event: those of CloudEvents 1.0 in HTTP binary mode. They are
+// as they are sent, each with the end of its line. Names are written in the canonical form of net/http.
+func appendEvent(b []byte, e *event.Event, attempt int) []byte {
+	b = append(b, "Ce-Id: "...)
+	b = hex.AppendEncode(b, e.ID[:])
+	b = append(b, lineEnd...)
+	b = appendField(b, "Ce-Type", e.Type)
+	b = appendField(b, "Ce-Source", e.Source)
 	if e.Subject != "" { // an attribute is absent rather than empty
-		subject := percentEncode(e.Subject)
-		set("Ce-Subject", subject)
-		h["Ce-Partitionkey"] = h["Ce-Subject"]
+		b = appendField(b, "Ce-Subject", e.Subject)
+		b = appendField(b, "Ce-Partitionkey", e.Subject)
 	}
 	if !e.Time.IsZero() {
-		set("Ce-Time", e.Time.UTC().Format(TimeFormat))
+		b = append(b, "Ce-Time: "...)
+		b = e.Time.UTC().AppendFormat(b, TimeFormat)
+		b = append(b, lineEnd...)
 	}
-	set("Ce-Hookbayendpoint", percentEncode(e.Endpoint))
+	b = appendField(b, "Ce-Hookbayendpoint", e.Endpoint)
 	for _, x := range e.Extensions {
-		if x.Name != "" && x.Value != "" {
-			set("Ce-"+strings.ToUpper(x.Name[:1])+x.Name[1:], percentEncode(x.Value))
+		if x.Value != "" && extensionName(x.Name) {
+			b = append(b, "Ce-"...)
+			b = append(b, strings.ToUpper(x.Name[:1])...)
+			b = appendField(b, x.Name[1:], x.Value)
 		}
 	}
-	if e.ContentType != "" {
-		set("Content-Type", e.ContentType)
+	if e.ContentType != "" && httpguts.ValidHeaderFieldValue(e.ContentType) {
+		b = append(b, "Content-Type: "...)
+		b = append(b, textproto.TrimString(e.ContentType)...)
+		b = append(b, lineEnd...)
 	}
-	set(HeaderAttempt, strconv.Itoa(attempt))
+	b = append(b, HeaderAttempt+": "...)
+	b = strconv.AppendInt(b, int64(attempt), 10)
+	return append(b, lineEnd...)
+}
+
+const (
+	nameEnd = ": "
+	lineEnd = "\r\n"
+)
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, nameEnd...)
+	b = appendPercentEncoded(b, value)
+	return append(b, lineEnd...)
+}
+
+// extensionName says whether s is the name of a CloudEvents extension, and so fit to be part of a field's name.
+func extensionName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// header returns constant fields and those that are written in fields, as net/http takes them.
+func header(constant http.Header, fields []byte) http.Header {
+	h := make(http.Header, len(constant)+eventFields)
+	maps.Copy(h, constant) // the values are shared: the transport does not change headers
+	values := make([]string, 0, eventFields)
+	for line := range strings.Lines(string(fields)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, lineEnd), nameEnd)
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	return h
 }
 

@@ -42,13 +42,17 @@ type HTTPOptions struct {
 //
 // It never goes to link-local, multicast, unspecified or cloud metadata addresses, whatever the target's name resolves to, and so
 // ignores the proxies of the environment: a proxy would dial in its stead, unchecked. It does not follow redirects. One Send is
-// one request: net/http repeats it only if not a byte of it had been written to a connection that turned out to be closed (and, by
-// its own rule, if the user adds the header Idempotency-Key).
+// one request: it is repeated only if not a byte of it had been written to a connection that turned out to be closed (and, where it is net/http that
+// sends, by its own rule: if the user adds the header Idempotency-Key).
+//
+// What plain cannot send goes by net/http's transport: to https targets, and large events.
 type HTTP struct {
 	request     *http.Request
 	constant    http.Header
 	signer      *signer
 	timeout     time.Duration
+	plain       *plain // nil: all goes by net/http
+	buffers     bufferPool
 	connections *connections
 	now         func() time.Time
 }
@@ -108,7 +112,11 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	if err != nil {
 		return nil, err
 	}
-	h.connections = newConnections(o, roots)
+	address := ""
+	if h.plain = newPlain(h.request, h.constant); h.plain != nil {
+		address = h.plain.address
+	}
+	h.connections = newConnections(o, roots, address)
 	return h, nil
 }
 
@@ -150,14 +158,31 @@ func rootCAs(file config.SecretFile, secrets config.Secrets) (*x509.CertPool, er
 
 // Send makes one attempt.
 func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
-	timeout := h.timeout
-	if deadline, ok := ctx.Deadline(); ok { // of a platform that waits
-		timeout = min(timeout, max(0, time.Until(deadline).Round(time.Millisecond)))
+	start := time.Now()
+	timeout, end := h.timeout, start.Add(h.timeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) { // of a platform that waits
+		timeout, end = max(0, deadline.Sub(start).Round(time.Millisecond)), deadline
 	}
+	b := h.buffers.get()
+	defer h.buffers.put(b)
+	b.fields = h.appendFields(b.fields, e, attempt)
+	if h.plain == nil || h.plain.size(b.fields, e.Body) > maxPlain {
+		return h.sendOther(ctx, e, b.fields, timeout)
+	}
+	b.request = h.plain.request(b.request, b.fields, e.Body)
+	resp, err := h.connections.at(h.now()).send(ctx, b.request, end) //nolint:bodyclose // The connection is already kept or closed.
+	if err != nil {
+		return failure(ctx, err, timeout)
+	}
+	return judge(resp, h.now())
+}
+
+// sendOther sends by net/http what plain does not.
+func (h *HTTP) sendOther(ctx context.Context, e *event.Event, fields []byte, timeout time.Duration) Result {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
-	resp, err := h.connections.transport(h.now()).RoundTrip(h.newRequest(ctx, e, attempt))
+	resp, err := h.connections.at(h.now()).RoundTrip(h.newRequest(ctx, e, fields))
 	if err != nil {
 		return failure(ctx, err, timeout)
 	}
@@ -166,12 +191,18 @@ func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
 	return judge(resp, h.now())
 }
 
-func (h *HTTP) newRequest(ctx context.Context, e *event.Event, attempt int) *http.Request {
-	req := h.request.WithContext(ctx)
-	req.Header = eventHeader(h.constant, e, attempt)
+// appendFields appends the fields of an attempt's header that are its own, with the signature if there is one.
+func (h *HTTP) appendFields(b []byte, e *event.Event, attempt int) []byte {
+	b = appendEvent(b, e, attempt)
 	if h.signer != nil {
-		h.signer.sign(req.Header, e.ID.String(), e.Body)
+		b = h.signer.appendSignature(b, e.ID.String(), e.Body)
 	}
+	return b
+}
+
+func (h *HTTP) newRequest(ctx context.Context, e *event.Event, fields []byte) *http.Request {
+	req := h.request.WithContext(ctx)
+	req.Header = header(h.constant, fields)
 	if len(e.Body) == 0 {
 		req.Body = http.NoBody
 		return req

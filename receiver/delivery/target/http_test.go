@@ -63,6 +63,41 @@ func flush(t *testing.T, w http.ResponseWriter) {
 	}
 }
 
+// way is one of the ways to a target.
+type way struct{ large, tls bool }
+
+// ways differ in who sends: the receiver itself, or net/http because there is much to send, or because it is encrypted.
+func ways() map[string]way {
+	return map[string]way{"plain": {}, "a large event": {large: true}, "TLS": {tls: true}}
+}
+
+// target starts a server and returns a target for it.
+func (w way) target(t *testing.T, s *httptest.Server, change func(c *config.Target)) *HTTP {
+	t.Helper()
+	if w.tls {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return newTarget(t, s.URL, func(c *config.Target, secrets config.Secrets, _ *HTTPOptions) {
+		if w.tls {
+			c.CABundleFile, secrets["ca"] = "ca", bundleOf(s)
+		}
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+func (w way) event() *event.Event {
+	e := sampleEvent()
+	if w.large {
+		large(e)
+	}
+	return e
+}
+
 func TestHTTP_request(t *testing.T) {
 	var got *http.Request
 	var gotBody []byte
@@ -211,22 +246,28 @@ func TestHTTP_cloudEventsSDKReadsIt(t *testing.T) {
 }
 
 func TestHTTP_statuses(t *testing.T) {
+	for name, over := range ways() {
+		t.Run(name, func(t *testing.T) { testStatuses(t, over) })
+	}
+}
+
+func testStatuses(t *testing.T, over way) {
+	t.Helper()
 	delivered := []int{200, 201, 202, 204, 206, 299}
 	retried := []int{404, 408, 409, 425, 429, 500, 501, 502, 503, 504, 599}
 	rejected := []int{300, 301, 302, 303, 304, 307, 308, 399, 400, 401, 403, 405, 406, 410, 413, 415, 418, 422, 451, 499, 600, 999}
 	status := 0
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	h := over.target(t, httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			t.Errorf("the redirect was followed to %s", r.URL)
 		}
 		w.Header().Set("Location", "/elsewhere?token=hidden")
 		w.WriteHeader(status)
-	})
-	h := newTarget(t, s.URL, nil)
+	})), nil)
 	words := []string{2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx", 6: "odd_status", 9: "odd_status"}
 	for class, codes := range map[Class][]int{Delivered: delivered, Retryable: retried, Rejected: rejected} {
 		for _, status = range codes {
-			r := h.Send(t.Context(), sampleEvent(), 1)
+			r := h.Send(t.Context(), over.event(), 1)
 			want := words[status/100]
 			if status == http.StatusTooManyRequests {
 				want = "throttled"
@@ -248,7 +289,7 @@ func TestHTTP_statuses(t *testing.T) {
 		304: "target answered 304 Not Modified",
 	} {
 		status = code
-		if got := h.Send(t.Context(), sampleEvent(), 1).Detail; got != want {
+		if got := h.Send(t.Context(), over.event(), 1).Detail; got != want {
 			t.Errorf("%d: got %q, want %q", code, got, want)
 		}
 	}
@@ -261,7 +302,7 @@ func TestEventHeader_timesSortAsText(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Nanosecond, 9 * time.Millisecond, 10 * time.Millisecond, 130 * time.Millisecond, time.Second} {
 		e := sampleEvent()
 		e.Time = second.Add(after)
-		got = append(got, eventHeader(nil, e, 1).Get("Ce-Time"))
+		got = append(got, header(nil, appendEvent(nil, e, 1)).Get("Ce-Time"))
 	}
 	if !slices.IsSorted(got) {
 		t.Errorf("the order of the texts is not that of the times: %q", got)
@@ -325,23 +366,23 @@ func TestHTTP_keepsConnections(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			var conns atomic.Int64
-			s := httptest.NewUnstartedServer(tc.answer)
-			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					conns.Add(1)
+			for way, over := range ways() {
+				var conns atomic.Int64
+				s := httptest.NewUnstartedServer(tc.answer)
+				s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+					if state == http.StateNew {
+						conns.Add(1)
+					}
 				}
-			}
-			s.Start()
-			defer s.Close()
-			h := newTarget(t, s.URL, nil)
-			for range 5 {
-				if r := h.Send(t.Context(), sampleEvent(), 1); r.Outcome != "2xx" && r.Outcome != "5xx" {
-					t.Fatalf("got %+v", r)
+				h := over.target(t, s, nil)
+				for range 5 {
+					if r := h.Send(t.Context(), over.event(), 1); r.Outcome != "2xx" && r.Outcome != "5xx" {
+						t.Fatalf("%s: got %+v", way, r)
+					}
 				}
-			}
-			if got := conns.Load(); got != tc.wantConn {
-				t.Errorf("got %d connections for 5 deliveries, want %d", got, tc.wantConn)
+				if got := conns.Load(); got != tc.wantConn {
+					t.Errorf("%s: got %d connections for 5 deliveries, want %d", way, got, tc.wantConn)
+				}
 			}
 		})
 	}
@@ -364,14 +405,17 @@ func TestHTTP_endlessBody(t *testing.T) {
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				w.WriteHeader(http.StatusOK)
-				flush(t, w)
-				body(w, r.Context().Done())
-			})
-			h := newTarget(t, s.URL, func(c *config.Target, _ config.Secrets, _ *HTTPOptions) { c.Timeout = config.Duration(time.Hour) })
-			if r := h.Send(t.Context(), sampleEvent(), 1); r.Class != Delivered {
-				t.Errorf("got %+v, want delivered", r)
+			for way, over := range ways() {
+				s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					w.WriteHeader(http.StatusOK)
+					flush(t, w)
+					body(w, r.Context().Done())
+				}))
+				h := over.target(t, s, func(c *config.Target) { c.Timeout = config.Duration(time.Hour) })
+				if r := h.Send(t.Context(), over.event(), 1); r.Class != Delivered {
+					t.Errorf("%s: got %+v, want delivered", way, r)
+				}
 			}
 		})
 	}
@@ -379,7 +423,7 @@ func TestHTTP_endlessBody(t *testing.T) {
 
 func TestHTTP_environmentProxyIsIgnored(t *testing.T) {
 	h := newTarget(t, "http://example.com/", nil)
-	if h.connections.transport(time.Now()).Proxy != nil {
+	if h.connections.at(time.Now()).Proxy != nil {
 		t.Error("a proxy would dial without the check of addresses")
 	}
 }
@@ -425,6 +469,6 @@ func BenchmarkHTTP_newRequest(b *testing.B) {
 	e := sampleEvent()
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = h.newRequest(b.Context(), e, 1)
+		_ = h.newRequest(b.Context(), e, h.appendFields(nil, e, 1))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -46,14 +45,19 @@ func newSigner(secret string, now func() time.Time) (*signer, error) {
 	return &signer{hook: hook, now: now}, nil
 }
 
-func (s *signer) sign(h http.Header, id string, body []byte) {
+// appendSignature appends the three fields, as appendEvent does.
+func (s *signer) appendSignature(b []byte, id string, body []byte) []byte {
 	now := s.now()
 	signature, err := s.hook.Sign(id, now, body)
 	if err != nil {
 		// HMAC cannot fail, and an unsigned delivery is one that the consumer refuses: the attempt shows it.
-		return
+		return b
 	}
-	h["Webhook-Id"] = []string{id}
-	h["Webhook-Timestamp"] = []string{strconv.FormatInt(now.Unix(), 10)}
-	h["Webhook-Signature"] = []string{signature}
+	b = append(b, "Webhook-Id: "...)
+	b = append(b, id...)
+	b = append(b, lineEnd+"Webhook-Timestamp: "...)
+	b = strconv.AppendInt(b, now.Unix(), 10)
+	b = append(b, lineEnd+"Webhook-Signature: "...)
+	b = append(b, signature...)
+	return append(b, lineEnd...)
 }
