@@ -51,14 +51,14 @@ func (f *endingFS) wrap(operation, name string, dir bool) func(vfs.File, error) 
 }
 
 // check passes an error on, or does not return. After a failed sync of a directory nobody knows which names are durable, as after one of the log.
-// A disk without room is waited for before that; what is left then is a new log that cannot be made.
+// A disk without room is waited for before that; what is left then is a log that cannot be written.
 func (f *endingFS) check(operation, name string, dir bool, err error) error {
 	isLog, opened := strings.HasSuffix(name, ".log"), f.opened.Load()
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.EIO) && (!opened || isLog || dir):
-	case isLog && operation == "create" && opened:
+	case isLog && opened && !f.closing():
 	default:
 		return err
 	}
@@ -66,6 +66,16 @@ func (f *endingFS) check(operation, name string, dir bool, err error) error {
 	// In a goroutine of its own, where nothing of Pebble's recovers from a panic.
 	go f.b.options.Fatal("the disk failed: " + operation + " " + name + ": " + err.Error())
 	select {}
+}
+
+// closing says whether Close has been called: it returns what it meets.
+func (f *endingFS) closing() bool {
+	select {
+	case <-f.b.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // endingFile is a file that is written, or a directory.
