@@ -79,7 +79,7 @@ func (l *life) start() error {
 			Load: l.w.load, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: dataDir,
 			FS: &faultFS{l.mem, l.faults}, Fatal: l.fatal, Now: l.w.now, Log: slog.New(l.w.log),
 			NewTarget:    func(e config.Endpoint, _ config.Secrets) (target.Target, error) { return l.target(&e) },
-			PollInterval: 5 * time.Millisecond, DrainTimeout: 10 * time.Second,
+			PollInterval: 5 * time.Millisecond, DrainTimeout: hangs,
 		})
 		fresh <- made{a, err}
 	}()
@@ -149,8 +149,8 @@ func (l *life) stop() error {
 		return err
 	case <-l.died:
 		return errDied
-	case <-time.After(hangs):
-		return fmt.Errorf("the receiver did not stop within %s", hangs)
+	case <-time.After(2 * hangs):
+		return fmt.Errorf("the receiver did not stop within %s", 2*hangs)
 	}
 }
 
