@@ -115,7 +115,7 @@ func (f Files) readDocument() (string, error) {
 	case errors.Is(err, errTooLarge):
 		return "", fmt.Errorf("config %s is larger than %d bytes: serve fewer endpoints with it", f.Config, MaxBytes)
 	case err != nil:
-		return "", fmt.Errorf("read config: %w", err)
+		return "", fmt.Errorf("open config: %w", err)
 	}
 	return document, nil
 }

@@ -191,7 +191,7 @@ func TestFiles_Load_refuses(t *testing.T) {
 	tests := map[string]struct{ config, wantErr string }{
 		"a broken document":        {write("broken", "{"), "the document breaks off"},
 		"a path out of the folder": {write("out", naming("../x")), "write a path below the secrets directory"},
-		"no document":              {filepath.Join(dir, "none"), "read config: "},
+		"no document":              {filepath.Join(dir, "none"), "open config: "},
 		"a folder":                 {dir, "is not a regular file: write the configuration into one"},
 		"a huge document":          {write("huge", strings.Repeat(" ", MaxBytes+1)), "is larger than 4194304 bytes: serve fewer endpoints with it"},
 	}
