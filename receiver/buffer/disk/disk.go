@@ -257,6 +257,7 @@ func (b *Buffer) Close() error {
 	defer b.closing.Unlock()
 	for _, q := range b.allQueues() {
 		q.timer.Stop()
+		q.leaveCursor()
 	}
 	if err := b.db.Close(); err != nil {
 		return fmt.Errorf("close the buffer: %w", err)

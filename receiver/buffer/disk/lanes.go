@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// The functions here are called with queue.mu held: it orders all decisions about lanes, and every decision is applied to the database, as one
-// batch, before it is released. None of them waits for a sync.
+// The functions here are called with queue.mu held: it orders all decisions about lanes, and what a decision changes on disk is applied to the
+// database, as one batch, before it is released. None of them waits for a sync.
 
 // never is when nothing is due.
 const never = math.MaxUint64
@@ -33,7 +33,7 @@ func (q *queue) fill() error {
 		}
 	}
 	// One round of admissions may turn up nothing but followers of lanes that wait.
-	for len(q.ready) < readyTarget && q.cursor <= q.tail.Load() {
+	for len(q.ready) < readyTarget && q.admitted <= q.tail.Load() {
 		if err := q.admit(); err != nil {
 			return err
 		}
@@ -74,8 +74,13 @@ func (q *queue) loadDue(now uint64) error {
 		l.due, l.seq = due, seq
 		q.scanned = due
 		q.ready = append(q.ready, l)
-		if l.ordered {
-			q.lanes[l.lane] = &lane{followers: true}
+		if !l.ordered {
+			continue
+		}
+		if ln := q.lanes[l.lane]; ln != nil {
+			ln.parked = false
+		} else {
+			q.lanes[l.lane] = &lane{stored: true}
 		}
 	}
 	if err := it.Close(); err != nil {
@@ -101,163 +106,143 @@ func encodeTimer(l *lease) []byte {
 func decodeTimer(v []byte) (*lease, bool) {
 	switch len(v) {
 	case 4:
-		return &lease{attempts: binary.BigEndian.Uint32(v)}, true
+		return &lease{attempts: binary.BigEndian.Uint32(v), stored: true}, true
 	case 12:
-		return &lease{attempts: binary.BigEndian.Uint32(v), lane: binary.BigEndian.Uint64(v[4:]), ordered: true}, true
+		return &lease{attempts: binary.BigEndian.Uint32(v), lane: binary.BigEndian.Uint64(v[4:]), ordered: true, stored: true}, true
 	default:
 		return nil, false
 	}
 }
 
-// admit moves durable events that are not in a lane yet into one, in one batch: to the head of an idle lane, or behind the head of a busy one.
+// admit takes durable events that are not in a lane yet into one, in memory: as the head of an idle lane, or behind the head of a busy one.
 func (q *queue) admit() error {
+	if q.low(); len(q.fresh) >= freshTarget {
+		if err := q.makePlaces(); err != nil {
+			return err
+		}
+	}
 	end := q.tail.Load() + 1 // read once: the committer moves it on meanwhile, and what the iterator does not cover must not be passed over
 	it, err := q.b.db.NewIter(&pebble.IterOptions{
-		LowerBound: seqKey(kindPending, q.number, q.cursor),
+		LowerBound: seqKey(kindPending, q.number, q.admitted),
 		UpperBound: seqKey(kindPending, q.number, end),
 	})
 	if err != nil {
 		return err
 	}
-	a := admission{q: q, batch: q.b.db.NewBatch(), heads: map[uint64]struct{}{}}
-	cursor := end
 	n, bytes := 0, 0
 	for ok := it.First(); ok; ok = it.Next() {
 		seq, _ := keyPart(it.Key(), 0)
 		if n == readyTarget || bytes > readyBytes {
-			cursor = seq
+			end = seq
 			break
 		}
 		n, bytes = n+1, bytes+len(it.Value())
-		if err := a.event(seq, it.Value()); err != nil {
-			return errors.Join(err, it.Close(), a.batch.Close())
+		if err := q.take(seq, it.Value()); err != nil {
+			return closeWith(it, err)
 		}
+		q.admitted = seq + 1 // what went before an error is admitted
 	}
 	if err := it.Close(); err != nil {
-		return errors.Join(err, a.batch.Close())
-	}
-	must(a.batch.Set(prefix(kindCursor, q.number), uint64Value(cursor), nil))
-	if err := q.b.db.Apply(a.batch, pebble.NoSync); err != nil {
 		return err
 	}
-	if err := a.batch.Close(); err != nil {
+	q.admitted = end
+	return nil
+}
+
+// take admits one event.
+func (q *queue) take(seq uint64, record []byte) error {
+	_, subject, err := recordSubject(record)
+	l := &lease{seq: seq}
+	// A damaged record has no lane that could be trusted: it is leased on its own, where it is found out.
+	if err == nil && !q.settings().Unordered {
+		l.lane, l.ordered = laneOf(subject), true
+	}
+	ln, err := q.busy(l)
+	if err != nil {
 		return err
 	}
-	// Only now is memory changed: an error above leaves everything to be admitted again.
-	q.cursor = cursor
-	for _, l := range a.leases {
-		q.hold(l)
+	if q.cached+len(record) <= readyBytes {
+		l.record = append([]byte(nil), record...)
+		q.cached += len(l.record)
 	}
-	for _, id := range a.followed {
-		q.lanes[id].followers = true
+	q.fresh = append(q.fresh, l)
+	switch {
+	case ln == nil:
+		if l.ordered {
+			q.lanes[l.lane] = &lane{}
+		}
+		q.ready = append(q.ready, l)
+	case ln.settling != nil && ln.next == nil: // its last head has left it and is not durably gone yet
+		ln.next = l
+	default:
+		ln.follow(l)
 	}
 	return nil
 }
 
-// hold keeps a new head in memory: due now or, if its lane's last head is still being settled, right after.
-func (q *queue) hold(l *lease) {
-	if l.ordered {
-		if busy := q.lanes[l.lane]; busy != nil {
-			busy.next = l
-			return
-		}
-		q.lanes[l.lane] = &lane{}
+// busy returns the lane of a new event if it has a head: one in memory, or one that waits for its time on disk.
+func (q *queue) busy(l *lease) (*lane, error) {
+	if !l.ordered {
+		return nil, nil //nolint:nilnil // see above
 	}
-	q.cached += len(l.record)
-	q.ready = append(q.ready, l)
-}
-
-// admission is one batch of admit.
-type admission struct {
-	q        *queue
-	batch    *pebble.Batch
-	leases   []*lease            // new heads
-	heads    map[uint64]struct{} // their lanes
-	followed []uint64            // lanes with a head in memory, or in leases, that got a follower
-	cached   int                 // bytes of the new heads' records
-}
-
-func (a *admission) event(seq uint64, record []byte) error {
-	_, subject, err := recordSubject(record)
-	// A damaged record has no lane that could be trusted: it is leased on its own, where it is found out.
-	if err != nil || a.q.settings().Unordered {
-		a.head(&lease{seq: seq}, record)
-		return nil //nolint:nilerr // see above
+	// Every head on disk has a timer. When no timer is left to load, all heads are in memory.
+	if ln := q.lanes[l.lane]; ln != nil || q.nextDue == never {
+		return ln, nil
 	}
-	id := laneOf(subject)
-	inMemory, busy, err := a.busy(id)
+	_, closer, err := q.b.db.Get(seqKey(kindHead, q.number, l.lane))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil //nolint:nilnil // see above
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !busy {
-		must(a.batch.Set(seqKey(kindHead, a.q.number, id), nil, nil))
-		a.heads[id] = struct{}{}
-		a.head(&lease{seq: seq, lane: id, ordered: true}, record)
+	ln := &lane{parked: true, stored: true}
+	q.lanes[l.lane] = ln
+	return ln, closer.Close()
+}
+
+// promote makes what comes behind a settled head the next one: the lane's first follower on disk, else in memory. If there is none the lane ends
+// when the settlement is durable.
+func (q *queue) promote(batch *pebble.Batch, settled *lease) error {
+	ln := q.lanes[settled.lane]
+	if ln == nil {
 		return nil
 	}
-	must(a.batch.Set(seqKey(kindFollower, a.q.number, id, seq), nil, nil))
-	if inMemory {
-		a.followed = append(a.followed, id)
+	var next *lease
+	if ln.stored {
+		seq, found, err := q.firstFollower(settled)
+		if err != nil {
+			return err
+		}
+		if ln.stored = found; found {
+			next = &lease{seq: seq, due: q.scanned, lane: settled.lane, ordered: true, stored: true}
+			must(batch.Delete(seqKey(kindFollower, q.number, next.lane, seq), nil))
+			must(batch.Set(seqKey(kindTimer, q.number, next.due, seq), encodeTimer(next), nil))
+		}
 	}
+	if next == nil && settled.stored {
+		must(batch.Delete(seqKey(kindHead, q.number, settled.lane), nil))
+	}
+	if next == nil && ln.first != nil {
+		next = ln.first
+		ln.advance()
+	}
+	ln.settling, ln.next = settled, next
 	return nil
 }
 
-// busy says whether a lane has a head: one of this batch, one in memory, or one that waits for its time on disk.
-func (a *admission) busy(id uint64) (inMemory, busy bool, err error) {
-	if _, ok := a.heads[id]; ok {
-		return true, true, nil
-	}
-	if lane := a.q.lanes[id]; lane != nil {
-		// A head that is being settled with none behind it has left the disk already.
-		return true, lane.settling == nil || lane.next != nil, nil
-	}
-	_, closer, err := a.q.b.db.Get(seqKey(kindHead, a.q.number, id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, false, nil
-	}
+// firstFollower finds the first follower of a head on disk.
+func (q *queue) firstFollower(head *lease) (seq uint64, found bool, err error) {
+	it, err := q.b.db.NewIter(&pebble.IterOptions{
+		// Followers are younger than their head; what was there before is gone and costs nothing to pass over.
+		LowerBound: seqKey(kindFollower, q.number, head.lane, head.seq),
+		UpperBound: prefixEnd(seqKey(kindFollower, q.number, head.lane)),
+	})
 	if err != nil {
-		return false, false, err
+		return 0, false, err
 	}
-	return false, true, closer.Close()
-}
-
-// head adds a head that is due at once. Its timer is one that counts as loaded.
-func (a *admission) head(l *lease, record []byte) {
-	l.due = a.q.scanned
-	if a.cached += len(record); a.q.cached+a.cached <= readyBytes {
-		l.record = append([]byte(nil), record...)
+	if found = it.First(); found {
+		seq, found = keyPart(it.Key(), 1)
 	}
-	must(a.batch.Set(seqKey(kindTimer, a.q.number, l.due, l.seq), encodeTimer(l), nil))
-	a.leases = append(a.leases, l)
-}
-
-// promote makes the lane's first follower behind a settled head its head, due at once, or ends the lane. It returns the new head.
-func (q *queue) promote(batch *pebble.Batch, settled *lease, followers bool) (*lease, error) {
-	id := settled.lane
-	if followers {
-		it, err := q.b.db.NewIter(&pebble.IterOptions{
-			// Followers are younger than their head; what was there before is gone and costs nothing to pass over.
-			LowerBound: seqKey(kindFollower, q.number, id, settled.seq),
-			UpperBound: prefixEnd(seqKey(kindFollower, q.number, id)),
-		})
-		if err != nil {
-			return nil, err
-		}
-		found := it.First()
-		var seq uint64
-		if found {
-			seq, found = keyPart(it.Key(), 1)
-		}
-		if err := it.Close(); err != nil {
-			return nil, err
-		}
-		if found {
-			l := &lease{seq: seq, due: q.scanned, lane: id, ordered: true}
-			must(batch.Delete(seqKey(kindFollower, q.number, id, seq), nil))
-			must(batch.Set(seqKey(kindTimer, q.number, l.due, seq), encodeTimer(l), nil))
-			return l, nil
-		}
-	}
-	must(batch.Delete(seqKey(kindHead, q.number, id), nil))
-	return nil, nil //nolint:nilnil // the lane has ended
+	return seq, found, it.Close()
 }

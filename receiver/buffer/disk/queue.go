@@ -38,37 +38,23 @@ type queue struct {
 	tail          atomic.Uint64 // the last durable sequence number
 	oldest        atomic.Uint64 // no pending event is below it
 
+	line     line   // of settlements
 	released uint64 // pending events below are covered by a range deletion; owned by the sweeper
 
-	mu      sync.Mutex
-	cursor  uint64           // first sequence number that is not in a lane yet
-	scanned uint64           // every timer up to this one is in memory
-	nextDue uint64           // when the next one is due; never: there is none
-	ready   []*lease         // due heads, in order
-	cached  int              // bytes of records in ready
-	lanes   map[uint64]*lane // the lanes of what is in memory: ready, leased or being settled
-	settled uint64           // counter as stored
-	deadAll uint64           // counter as stored
-	wake    chan struct{}
-	timer   *time.Timer
-}
-
-// lane is a subject that has a head in memory.
-type lane struct {
-	followers bool   // some may wait on disk behind the head
-	settling  *lease // the head, when it is settled and the sync is awaited
-	next      *lease // what is the head after that; on disk it is already
-}
-
-// lease is a lane's head in memory. It is what buffer.Delivery.Lease holds.
-type lease struct {
-	seq      uint64
-	due      uint64 // of its timer
-	attempts uint32
-	lane     uint64
-	ordered  bool   // false: it has no lane
-	record   []byte // sealed; nil: to be read
-	ended    bool
+	mu       sync.Mutex
+	cursor   uint64           // as stored: pending events below it have their places in lanes on disk, those from it on have none
+	admitted uint64           // first sequence number that is not in a lane yet
+	fresh    []*lease         // what was admitted from cursor on, in order, but for settled events at its beginning
+	unkept   int              // settlements since the cursor was stored
+	scanned  uint64           // every timer up to this one is in memory
+	nextDue  uint64           // when the next one is due; never: there is none
+	ready    []*lease         // due heads, in order
+	cached   int              // bytes of records in memory that are not leased
+	lanes    map[uint64]*lane // the lanes of what is in memory
+	settled  uint64           // counter as stored
+	deadAll  uint64           // counter as stored
+	wake     chan struct{}
+	timer    *time.Timer
 }
 
 // openQueue reads what is stored of a queue. A zero sequence means that it is new.
@@ -90,6 +76,7 @@ func openQueue(b *Buffer, name string, meta queueMeta, sequence uint64) (*queue,
 	if q.cursor, err = b.getUint64(prefix(kindCursor, q.number)); err != nil {
 		return nil, err
 	}
+	q.admitted = q.cursor
 	if q.settled, q.deadAll, err = q.loadSettled(); err != nil {
 		return nil, err
 	}
@@ -206,7 +193,7 @@ func (q *queue) pop() (*lease, error) {
 	q.ready[0] = nil
 	q.ready = q.ready[1:]
 	q.cached -= len(l.record)
-	if len(q.ready) > 0 || q.cursor <= q.tail.Load() || q.nextDue <= stamp(q.b.now()) {
+	if len(q.ready) > 0 || q.admitted <= q.tail.Load() || q.nextDue <= stamp(q.b.now()) {
 		q.signal()
 	}
 	return l, nil

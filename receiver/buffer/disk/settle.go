@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,6 +19,56 @@ type change struct {
 	retryAt time.Time
 	reason  string
 	gone    bool // the event is no longer pending: only its place in the lane is to be cleared
+}
+
+// settlement is one lease that is to end.
+type settlement struct {
+	lease *lease
+	change
+	err  error
+	turn chan bool // true: its caller is to commit what waits; false: it is done
+}
+
+// line is where settlements wait. All that wait at one moment are one commit, made by the caller of the first of them.
+type line struct {
+	mu      sync.Mutex
+	waiting []*settlement
+	taken   bool // somebody commits
+}
+
+// join enters a settlement. It returns true if its caller is to commit at once; otherwise its turn tells.
+func (n *line) join(s *settlement) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting = append(n.waiting, s)
+	first := !n.taken
+	n.taken = true
+	return first
+}
+
+// take cuts off the next group: as many as are no larger than a commit of the appender, and at least one.
+func (n *line) take() []*settlement {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	count, bytes := 0, 0
+	for count < len(n.waiting) && (count == 0 || bytes+len(n.waiting[count].lease.record) <= maxGroupBytes) {
+		bytes += len(n.waiting[count].lease.record)
+		count++
+	}
+	group := n.waiting[:count:count]
+	if n.waiting = n.waiting[count:]; len(n.waiting) == 0 {
+		n.waiting = nil
+	}
+	return group
+}
+
+// pass has the first that waits commit next.
+func (n *line) pass() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.taken = len(n.waiting) > 0; n.taken {
+		n.waiting[0].turn <- true
+	}
 }
 
 // Settle implements buffer.Queue. It does not stop half-way when ctx ends: what came of the attempt is worth a wait for the disk.
@@ -34,83 +85,112 @@ func (q *queue) Settle(_ context.Context, d *buffer.Delivery, o buffer.Outcome) 
 	return q.settle(l, change{verdict: o.Verdict, retryAt: o.RetryAt, reason: o.Reason})
 }
 
-// settle applies a change as one batch, waits until it is durable and only then lets the lane go on.
+// settle applies a change, with those of others that wait, as one batch, waits until it is durable and only then lets the lanes go on.
 func (q *queue) settle(l *lease, c change) error {
-	batch := q.b.db.NewBatch()
-	if err := q.apply(batch, l, c); err != nil {
-		return errors.Join(err, batch.Close())
+	s := &settlement{lease: l, change: c, turn: make(chan bool, 1)}
+	if q.line.join(s) || <-s.turn {
+		group := q.line.take() // its first is s
+		q.commit(group)
+		q.line.pass()
+		for _, other := range group[1:] {
+			other.turn <- false
+		}
 	}
-	if err := batch.SyncWait(); err != nil {
-		return q.b.appender.fail(err)
-	}
-	if err := batch.Close(); err != nil {
-		return fmt.Errorf("settle: %w", err)
-	}
-	switch {
-	case c.gone:
-	case c.verdict == buffer.Dead:
-		q.dead.Add(1)
-		q.pending.Add(-1)
-	case c.verdict == buffer.Delivered:
-		q.pending.Add(-1)
-	}
-	q.proceed(l)
-	return nil
+	return s.err
 }
 
-// apply decides and applies, without waiting for the sync. On an error nothing is changed and the lease goes on.
-func (q *queue) apply(batch *pebble.Batch, l *lease, c change) error {
+// commit settles a group.
+func (q *queue) commit(group []*settlement) {
+	batch := q.b.db.NewBatch()
+	err := q.apply(batch, group)
+	if err == nil {
+		err = batch.SyncWait()
+	}
+	if err != nil {
+		err = q.b.appender.fail(err)
+		for _, s := range group {
+			s.err = errors.Join(s.err, err)
+		}
+		return
+	}
+	_ = batch.Close() // it is applied and durable
+	q.proceed(group)
+}
+
+// apply decides and applies, without waiting for the sync. A settlement that has an error changes nothing, and its lease goes on.
+func (q *queue) apply(batch *pebble.Batch, group []*settlement) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, s := range group {
+		if s.verdict != buffer.Retry {
+			s.err = q.decide(batch, s)
+		}
+	}
+	// A retry may put followers on disk, where a head that is settled in the same batch would not find them yet.
+	for _, s := range group {
+		if s.verdict == buffer.Retry {
+			s.err = q.decide(batch, s)
+		}
+	}
+	if q.unkept >= keepCursorEvery {
+		q.keepCursor(batch)
+	}
+	if !batch.Empty() {
+		must(batch.Set(prefix(kindSettled, q.number), q.settledValue(), nil))
+	}
+	return q.b.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
+// decide puts one settlement into the batch and changes what is in memory.
+func (q *queue) decide(batch *pebble.Batch, s *settlement) error {
+	l := s.lease
 	if l.ended {
 		return errors.New("settle: this delivery is settled already")
 	}
-	must(batch.Delete(seqKey(kindTimer, q.number, l.due, l.seq), nil))
-	var next *lease
-	if c.verdict == buffer.Retry {
-		q.retry(batch, l, c.retryAt)
-	} else {
-		var err error
-		if next, err = q.end(batch, l, c); err != nil {
-			return err
-		}
+	if s.verdict == buffer.Retry {
+		q.retry(batch, l, s.retryAt)
+		return nil
 	}
-	if err := q.b.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-		return fmt.Errorf("settle: %w", err)
+	if l.ordered {
+		if err := q.promote(batch, l); err != nil {
+			return fmt.Errorf("settle: %w", err)
+		}
 	}
 	l.ended = true
-	if c.verdict == buffer.Retry {
-		q.nextDue = min(q.nextDue, stampAfter(c.retryAt, q.scanned))
-		q.arm(stamp(q.b.now()))
-		if l.ordered {
-			delete(q.lanes, l.lane) // its head waits on disk
-		}
-	} else if l.ordered {
-		q.lanes[l.lane] = &lane{settling: l, next: next, followers: next != nil}
+	q.unkept++
+	if l.stored {
+		must(batch.Delete(seqKey(kindTimer, q.number, l.due, l.seq), nil))
 	}
+	if !s.gone {
+		q.end(batch, l, s.change)
+	}
+	l.record = nil // it may stay among the fresh ones for a while
 	return nil
 }
 
 // stampAfter is a timer's due time: never one that counts as loaded.
 func stampAfter(t time.Time, scanned uint64) uint64 { return max(stamp(t), scanned+1) }
 
-// retry moves the timer of a head.
+// retry has a head wait on disk.
 func (q *queue) retry(batch *pebble.Batch, l *lease, at time.Time) {
+	if !l.stored {
+		q.place(batch)
+	}
+	l.ended = true
 	again := &lease{seq: l.seq, attempts: l.attempts + 1, lane: l.lane, ordered: l.ordered, due: stampAfter(at, q.scanned)}
+	must(batch.Delete(seqKey(kindTimer, q.number, l.due, l.seq), nil))
 	must(batch.Set(seqKey(kindTimer, q.number, again.due, again.seq), encodeTimer(again), nil))
-}
-
-// end takes an event out of the pending ones, keeps it as a dead letter or for a while if it was delivered, and promotes its follower.
-func (q *queue) end(batch *pebble.Batch, l *lease, c change) (next *lease, err error) {
-	if l.ordered {
-		lane := q.lanes[l.lane]
-		if next, err = q.promote(batch, l, lane == nil || lane.followers); err != nil {
-			return nil, err
+	q.nextDue = min(q.nextDue, again.due)
+	q.arm(stamp(q.b.now()))
+	if ln := q.lanes[l.lane]; l.ordered && ln != nil {
+		if ln.parked = true; ln.first == nil {
+			delete(q.lanes, l.lane)
 		}
 	}
-	if c.gone {
-		return next, nil
-	}
+}
+
+// end takes an event out of the pending ones, and keeps it as a dead letter or, if it was delivered, for a while.
+func (q *queue) end(batch *pebble.Batch, l *lease, c change) {
 	// The size tells Pebble how much a compaction would give back.
 	must(batch.DeleteSized(seqKey(kindPending, q.number, l.seq), uint32(len(l.record)), nil)) //nolint:gosec // a record is far below 4 GiB
 	s, now := q.settings(), stamp(q.b.now())
@@ -122,8 +202,6 @@ func (q *queue) end(batch *pebble.Batch, l *lease, c change) (next *lease, err e
 		must(batch.Set(seqKey(kindDelivered, q.number, now, l.seq), appendPast(l.attempts+1, "", l.record), nil))
 	}
 	q.settled++
-	must(batch.Set(prefix(kindSettled, q.number), q.settledValue(), nil))
-	return next, nil
 }
 
 func (q *queue) settledValue() []byte {
@@ -139,26 +217,42 @@ func appendPast(attempts uint32, reason string, record []byte) []byte {
 	return append(v, record...)
 }
 
-// proceed lets the lane go on behind a head whose settlement is durable: with the follower that was promoted, or an event that
-// was admitted while the sync was awaited.
-func (q *queue) proceed(l *lease) {
+// proceed counts what is settled and lets lanes go on behind heads whose settlement is durable: with the follower that was promoted, or an
+// event that was admitted while the sync was awaited.
+func (q *queue) proceed(group []*settlement) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !l.ordered {
-		return
+	for _, s := range group {
+		if s.err != nil {
+			continue
+		}
+		switch {
+		case s.gone || s.verdict == buffer.Retry:
+		case s.verdict == buffer.Dead:
+			q.dead.Add(1)
+			q.pending.Add(-1)
+		default:
+			q.pending.Add(-1)
+		}
+		q.release(s.lease)
 	}
-	lane := q.lanes[l.lane]
+	if len(q.ready) > 0 {
+		q.signal()
+	}
+}
+
+// release lets a lane go on.
+func (q *queue) release(l *lease) {
+	ln := q.lanes[l.lane]
 	// What was to be tried again may have been leased and settled once more before the first settlement is durable: the lane is then the
 	// second one's to let go on.
-	if lane == nil || lane.settling != l {
+	if !l.ordered || ln == nil || ln.settling != l {
 		return
 	}
-	if lane.next == nil {
+	if ln.next == nil {
 		delete(q.lanes, l.lane)
 		return
 	}
-	q.ready = append(q.ready, lane.next)
-	q.cached += len(lane.next.record)
-	lane.settling, lane.next = nil, nil
-	q.signal()
+	q.ready = append(q.ready, ln.next)
+	ln.settling, ln.next = nil, nil
 }

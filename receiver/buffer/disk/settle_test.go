@@ -76,9 +76,8 @@ func TestSettle_followerWaitsForTheLastSettlement(t *testing.T) {
 	if again == nil || again.Event.ID != event.NewID("first") || again.Attempt != 2 {
 		t.Fatalf("leased %+v, want the first event for the second time", again)
 	}
-	before := q.settledCount()
 	settle(again, buffer.Outcome{Verdict: buffer.Delivered})
-	for q.settledCount() == before { // until the delivery is applied: its sync can only come after the retry's
+	for q.waitingCount() == 0 { // until the delivery is the next to be applied, behind the retry
 		runtime.Gosched()
 	}
 	fs.pass <- struct{}{}
@@ -99,8 +98,8 @@ func TestSettle_followerWaitsForTheLastSettlement(t *testing.T) {
 	}
 }
 
-func (q *queue) settledCount() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.settled
+func (q *queue) waitingCount() int {
+	q.line.mu.Lock()
+	defer q.line.mu.Unlock()
+	return len(q.line.waiting)
 }
