@@ -29,7 +29,7 @@ func TestPatience(t *testing.T) {
 					if !p.stop() {
 						t.Fatal("over before its time")
 					}
-					time.Sleep(d / 2) // of the bubble's clock
+					<-time.After(d / 2) // of the bubble's clock
 				}
 				p.begin(tt.wait)
 				began := time.Now()
@@ -50,7 +50,7 @@ func TestPatience_doesNotEndWhileNobodyHasIt(t *testing.T) {
 		p := newPatience()
 		p.begin(time.Second)
 		p.stop()
-		time.Sleep(time.Hour) // of the bubble's clock
+		<-time.After(time.Hour) // of the bubble's clock
 		if p.Err() != nil || !p.stop() {
 			t.Error("it ended when nobody had it")
 		}
