@@ -35,6 +35,8 @@ func (s *story) damage(class string) error {
 	case err == nil:
 		s.enter(next)
 		return nil
+	case class == classTorn && s.model.damaged && errors.Is(err, errDied):
+		return s.again(next) // the start found what an earlier step has damaged, and ended for the next one to save it
 	case class == classTorn:
 		return fmt.Errorf("life %d does not start on %s with a torn tail: %w", next.number, name, err)
 	}
