@@ -47,6 +47,8 @@ func soak(ctx context.Context, o *options, s *report.Section) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, receiver.Kill()) }()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var loads []*load.Load
 	for _, source := range o.sources {
 		callback, err := load.NewCallback(source, usualSize)
@@ -72,6 +74,10 @@ func soak(ctx context.Context, o *options, s *report.Section) (err error) {
 		if err != nil {
 			return err
 		}
+		if sample.Accepted == 0 {
+			stop()
+			return errors.Join(errors.New("nothing was acknowledged since the last look"), ended(loads))
+		}
 		sample.At = time.Since(began).Seconds()
 		r.Add(sample)
 		if len(r.Samples)%6 == 0 {
@@ -79,6 +85,16 @@ func soak(ctx context.Context, o *options, s *report.Section) (err error) {
 		}
 	}
 	return finish(ctx, r, loads, receiver, sink)
+}
+
+// ended waits for loads that were stopped, and says why they ended before.
+func ended(loads []*load.Load) error {
+	var errs []error
+	for _, l := range loads {
+		_, err := l.Wait()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // finish ends a soak: what was accepted must have been delivered.

@@ -119,8 +119,8 @@ func (l *loop) send(now time.Duration) {
 				return
 			}
 		}
-		c := l.free[len(l.free)-1]
-		l.free = l.free[:len(l.free)-1]
+		c := l.free[0] // in turn: one that is hardly ever used would be closed by the server
+		l.free = l.free[1:]
 		n := l.options.First + l.schedule.number(l.next)
 		l.next++
 		c.send(n, due)
