@@ -45,7 +45,7 @@ const index = `Hookbay receiver
 /healthz  is the process alive
 /readyz   can callbacks be stored, and if not, why
 /metrics  for Prometheus
-/configz  which configuration is live
+/configz  which configuration is live, and how the targets are
 `
 
 // NewHandler returns what the admin port serves.

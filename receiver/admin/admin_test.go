@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/delivery"
 )
 
 func TestHandler(t *testing.T) {
@@ -99,6 +101,32 @@ func TestHandler(t *testing.T) {
 			}
 			if strings.Contains(w.Body.String(), "hunter2") {
 				t.Errorf("body shows a secret:\n%s", w.Body.String())
+			}
+		})
+	}
+}
+
+func TestTargetOf(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	tests := map[string]struct {
+		state delivery.TargetState
+		want  string
+	}{
+		"never tried": {want: `{"state":"up"}`},
+		"up, and failed before": {
+			state: delivery.TargetState{LastFailure: delivery.Failure{At: at, Outcome: "5xx", Detail: "target answered 503"}},
+			want:  `{"state":"up","lastFailure":{"at":"2026-03-01T12:00:00Z","outcome":"5xx","detail":"target answered 503"}}`,
+		},
+		"down": {
+			state: delivery.TargetState{Down: true, Since: at, NextTry: at.Add(time.Second), LastFailure: delivery.Failure{At: at, Outcome: "dns", Detail: "no"}},
+			want:  `{"state":"down","downSince":"2026-03-01T12:00:00Z","nextTry":"2026-03-01T12:00:01Z","lastFailure":{"at":"2026-03-01T12:00:00Z","outcome":"dns","detail":"no"}}`,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.Marshal(TargetOf(tt.state))
+			if err != nil || string(got) != tt.want {
+				t.Errorf("got %s, %v; want %s", got, err, tt.want)
 			}
 		})
 	}

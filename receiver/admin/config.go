@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/delivery"
 )
 
 // Config is what /configz shows: the configuration that is live, without credentials, and the last one that was refused. The control
@@ -36,6 +37,39 @@ type Endpoint struct {
 	SourceType string `json:"sourceType"`
 	TargetHost string `json:"targetHost"`
 	Suspended  bool   `json:"suspended"`
+	// Target is how the target is; nil if nothing is delivered to it, as when the endpoint is suspended.
+	Target *Target `json:"target,omitempty"`
+}
+
+// Target is what /configz shows of a target.
+type Target struct {
+	// State is "up" or "down": deliveries pause, but for a probe now and then. A target that was never tried is up.
+	State string `json:"state"`
+	// DownSince is when it went down.
+	DownSince time.Time `json:"downSince,omitzero"`
+	// NextTry is when the next probe is due, if an event is.
+	NextTry time.Time `json:"nextTry,omitzero"`
+	// LastFailure is of the last attempt that delivered nothing, which may have been long ago; nil if there was none.
+	LastFailure *Failure `json:"lastFailure,omitempty"`
+}
+
+// Failure says what came of an attempt, in the words of the metrics and of the log.
+type Failure struct {
+	At      time.Time `json:"at"`
+	Outcome string    `json:"outcome"`
+	Detail  string    `json:"detail"`
+}
+
+// TargetOf returns what may be shown of a target's state.
+func TargetOf(s delivery.TargetState) *Target {
+	shown := &Target{State: "up", DownSince: s.Since, NextTry: s.NextTry}
+	if s.Down {
+		shown.State = "down"
+	}
+	if f := s.LastFailure; !f.At.IsZero() {
+		shown.LastFailure = &Failure{At: f.At, Outcome: f.Outcome, Detail: f.Detail}
+	}
+	return shown
 }
 
 // Refused says when a configuration was first refused and why.

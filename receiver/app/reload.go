@@ -72,6 +72,7 @@ func (r *reloader) first(snap config.Snapshot) error {
 }
 
 func (r *reloader) start() {
+	r.endpoints.tellWaiting(r.built)
 	r.endpoints.swap(r.built)
 	r.built = nil
 	r.accepted()
@@ -196,5 +197,6 @@ func (r *reloader) shown() admin.Config {
 	page := r.page
 	r.mu.Unlock()
 	page.Leaving = r.endpoints.leavingNames()
+	page.Endpoints = r.endpoints.withTargets(page.Endpoints)
 	return page
 }

@@ -72,7 +72,7 @@ func badTargets() map[string]badTarget {
 		"TLS where it is not asked for": {
 			alone:       true,
 			bad:         func(c net.Conn) { _ = tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12}).Handshake() },
-			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer",
+			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer; if it speaks TLS, write https:// in the target",
 		},
 		"a certificate that has expired": {
 			tls: func(t *testing.T, ca *authority) *tls.Config {

@@ -45,6 +45,8 @@ type breaker struct {
 	opened   time.Time
 	closed   time.Time
 	outcome  string // of the last failure, while it is open
+	failures int    // of the target since the last answer
+	last     Failure
 	retired  bool
 }
 
@@ -158,14 +160,20 @@ func (b *breaker) leave(t ticket, e *event.Event, res target.Result) {
 	case current:
 		b.inFlight--
 	}
+	if res.Class != target.Delivered && res.Outcome != target.OutcomeCancelled {
+		b.last = Failure{At: time.Now(), Outcome: res.Outcome, Detail: res.Detail}
+	}
 	switch {
 	case res.Outcome == target.OutcomeCancelled: // nobody knows what would have come of it
 	case res.Class != target.Retryable || !slices.Contains(targetFailures, res.Outcome):
 		b.answered()
 	case !current: // the target is known to be down
+		b.failures++
 	case b.allowed == 0:
+		b.failures++
 		b.open(res)
 	default:
+		b.failures++
 		b.failed(e, res)
 	}
 	if b.changed != nil {
@@ -180,7 +188,7 @@ var targetFailures = target.Failures()
 // answered takes note that the target works: also of an answer to an attempt that began before it was known to be down. It is called with the lock
 // held, as are failed and open.
 func (b *breaker) answered() {
-	b.run = b.run[:0]
+	b.run, b.failures = b.run[:0], 0
 	switch {
 	case b.allowed == 0:
 		b.allowed, b.inFlight = 1, 0
@@ -231,9 +239,10 @@ func (b *breaker) open(res target.Result) {
 	}
 	if first {
 		b.o.metrics.opened[res.Outcome].Inc()
-		b.o.report.down(res, wait)
+		b.o.report.down(res, b.failures, wait)
 	} else {
 		b.o.metrics.open[b.outcome].Dec()
+		b.o.report.stillDown(res, b.failures, wait)
 	}
 	b.o.metrics.open[res.Outcome].Inc()
 	b.outcome = res.Outcome

@@ -63,7 +63,7 @@ type aim struct {
 func (d *Direct) newAim(a Aim) *aim {
 	limit := Policy{MaxInFlight: a.MaxInFlight}.withDefaults().MaxInFlight
 	return &aim{Aim: a, slots: make(chan struct{}, limit), breaker: newBreaker(breakerOptions{
-		limit: limit, atOnce: true, rand: rand.Float64, metrics: d.metrics, report: &reporter{log: d.o.Log.With("endpoint", d.o.Endpoint)},
+		limit: limit, atOnce: true, rand: rand.Float64, metrics: d.metrics, report: newReporter(d.o.Log.With("endpoint", d.o.Endpoint), d.o.Now),
 	})}
 }
 

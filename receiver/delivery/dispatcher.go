@@ -90,7 +90,7 @@ func New(o Options) *Dispatcher {
 	d := &Dispatcher{
 		o:       o,
 		metrics: o.Metrics.endpoint(o.Endpoint),
-		report:  &reporter{log: o.Log.With("endpoint", o.Endpoint)},
+		report:  newReporter(o.Log.With("endpoint", o.Endpoint), o.Now),
 		share:   &share{of: o.Memory},
 		turn:    make(chan struct{}, 1),
 	}
@@ -126,6 +126,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	d.startWorker(ctx, attempts, &wg)
 	d.mu.Unlock()
 	wg.Wait()
+	d.report.dead.close()
 }
 
 // startWorker is called with the lock held. A worker started on demand stays: the pool grows to what the endpoint's traffic has
@@ -199,6 +200,9 @@ func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery, leave 
 	start := d.o.Now()
 	res := d.o.Target.Send(ctx, &lease.Event, lease.Attempt)
 	end := d.o.Now()
+	if res.Class == target.Retryable && res.Outcome != target.OutcomeCancelled {
+		d.report.count()
+	}
 	d.breaker.leave(leave, &lease.Event, res)
 	d.o.Metrics.underWay.Add(-1)
 	d.metrics.inFlight.Dec()
@@ -215,7 +219,7 @@ func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery, leave 
 	switch {
 	case v.dead != "":
 		d.metrics.dead[v.dead].Inc()
-		d.report.dead(lease, v.outcome.Reason)
+		d.report.dead.add(lease, v.outcome.Reason)
 	case v.outcome.Verdict == buffer.Retry:
 		d.report.failed(lease, res, end)
 	default:

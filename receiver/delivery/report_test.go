@@ -96,10 +96,11 @@ func TestDispatcher_logsTroubleOnceAMinute(t *testing.T) {
 // A second outage is told of at once, and counted from its own beginning.
 func TestReporter_tellsOfTheNextOutageAtOnce(t *testing.T) {
 	logs := newLogRecorder()
-	r := &reporter{log: logs.logger()}
 	clock := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	r := newReporter(logs.logger(), func() time.Time { return clock })
 	fail := func(after time.Duration) {
 		clock = clock.Add(after)
+		r.count()
 		r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, busy, clock)
 	}
 	fail(0)
@@ -119,14 +120,141 @@ func TestReporter_tellsOfTheNextOutageAtOnce(t *testing.T) {
 	}
 }
 
+// Whoever looks at the log finds why the target fails now, not why it failed a while ago.
+func TestReporter_tellsOfAnotherFailureAtOnce(t *testing.T) {
+	logs := newLogRecorder()
+	clock := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	r := newReporter(logs.logger(), func() time.Time { return clock })
+	fail := func(outcome string) {
+		clock = clock.Add(3 * time.Second)
+		r.count()
+		r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, target.Result{Class: target.Retryable, Outcome: outcome}, clock)
+	}
+	for _, outcome := range []string{target.OutcomeNotHTTP, target.OutcomeNotHTTP, target.OutcomeReset, target.OutcomeTimeout, target.OutcomeTimeout} {
+		fail(outcome)
+	}
+	var got []string
+	for _, line := range logs.lines(t) {
+		got = append(got, fmt.Sprint(line["outcome"], " ", line["failures"]))
+	}
+	want := []string{"not_http 1", "reset 2", "timeout 1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	logs = newLogRecorder()
+	r = newReporter(logs.logger(), func() time.Time { return clock })
+	const minutes = 60
+	for range minutes * 10 {
+		fail(target.OutcomeReset)
+		fail(target.OutcomeTimeout)
+	}
+	if got := logs.count("Delivery failed"); got < minutes || got > 4*minutes {
+		t.Errorf("%d of failures that alternate are logged in an hour, want one to four a minute", got)
+	}
+}
+
+// The outcome of an attempt is stored before it is told of, and meanwhile many others have failed.
+func TestReporter_countsWhatIsNotStoredYet(t *testing.T) {
+	logs := newLogRecorder()
+	r := newReporter(logs.logger(), time.Now)
+	for range 20 {
+		r.count()
+	}
+	r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, busy, time.Now())
+	if got := logs.lines(t)[0]["failures"]; got != 20.0 {
+		t.Errorf("%v failures are told of, want 20", got)
+	}
+}
+
+// A target that is down and fails in another way than it went down with is told of once, and its recovery too.
+func TestDispatcher_tellsWhyTheTargetIsDownNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := newLogRecorder()
+		tg := &changing{answer: always(target.Result{Class: target.Retryable, Outcome: target.OutcomeTimeout, Detail: "no answer within 10s"})}
+		d := New(Options{Queue: newMemoryQueue(manySubjects(100)...), Target: tg, Log: logs.logger(), Endpoint: "shop/im"})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { d.Run(ctx) })
+		defer running.Wait()
+		defer stop()
+		pass(t, 3*time.Second)
+		if s := d.State(); !s.Down || s.Since.IsZero() || s.NextTry.IsZero() || s.LastFailure.Outcome != "timeout" || s.LastFailure.Detail != "no answer within 10s" {
+			t.Errorf("down: the state is %+v", s)
+		}
+		tg.become(always(target.Result{Class: target.Retryable, Outcome: target.OutcomeThrottled, Detail: "slower"}), 0)
+		pass(t, 3*time.Minute)
+		if s := d.State(); s.LastFailure.Outcome != "throttled" {
+			t.Errorf("throttled: the state is %+v", s)
+		}
+		tg.become(always(accepted), 0)
+		pass(t, time.Minute)
+		if s := d.State(); s.Down || !s.Since.IsZero() || !s.NextTry.IsZero() || s.LastFailure.Outcome != "throttled" {
+			t.Errorf("up: the state is %+v", s)
+		}
+		var down []string
+		for _, line := range logs.lines(t) {
+			if strings.HasPrefix(fmt.Sprint(line["msg"]), "Target ") {
+				down = append(down, fmt.Sprint(line["msg"], ": ", line["outcome"]))
+			}
+			if n, ok := line["failures"].(float64); ok && line["msg"] == "Target is down, deliveries pause" && n < breakerRun {
+				t.Errorf("the target is said to be down after %v failures, want %d at least", n, breakerRun)
+			}
+		}
+		want := []string{"Target is down, deliveries pause: timeout", "Target is still down, but fails in another way: throttled", "Target is up, deliveries go on: <nil>"}
+		if diff := cmp.Diff(want, down); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A target that answers 410 to all makes thousands of dead letters a second.
+func TestDispatcher_saysLittleOfManyDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := newLogRecorder()
+		events := manySubjects(1000)
+		run(t, Options{Queue: newMemoryQueue(events...), Log: logs.logger(), Target: answering(gone)})
+		pass(t, time.Minute)
+		single, rest := 0, 0.0
+		for _, line := range logs.lines(t) {
+			switch line["msg"] {
+			case "Event became a dead letter":
+				single++
+			case "More events became dead letters":
+				rest += line["count"].(float64) //nolint:forcetypeassert // A number of JSON.
+				if line["id"] == "" || line["reason"] != "target answered 410 Gone" {
+					t.Errorf("the summary has no example: %v", line)
+				}
+			}
+		}
+		if single != deadBurst || rest != float64(len(events)-deadBurst) {
+			t.Errorf("%d dead letters have a line of their own and %v are summed up, want %d and the rest of %d", single, rest, deadBurst, len(events))
+		}
+	})
+}
+
+// What is unsaid when the dispatcher ends is said then.
+func TestDeadLetters_closeTellsTheRest(t *testing.T) {
+	logs := newLogRecorder()
+	l := deadLetters{log: logs.logger()}
+	for n := range deadBurst + 2 {
+		l.add(&buffer.Delivery{Event: sampleEvent("a", n), Attempt: 1}, "expired")
+	}
+	l.close()
+	lines := logs.lines(t)
+	if got := lines[len(lines)-1]; got["msg"] != "More events became dead letters" || got["count"] != 2.0 {
+		t.Errorf("the last line is %v, want the two that have none", got)
+	}
+}
+
 // A target that fails every now and then is an outage each time.
 func TestReporter_saysLittleOfManyOutages(t *testing.T) {
 	logs := newLogRecorder()
-	r := &reporter{log: logs.logger()}
 	clock := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	r := newReporter(logs.logger(), func() time.Time { return clock })
 	const minutes = 60
 	for range minutes * 60 * 10 {
 		clock = clock.Add(100 * time.Millisecond)
+		r.count()
 		r.failed(&buffer.Delivery{Event: sampleEvent("a", 1), Attempt: 1}, busy, clock)
 		r.delivered()
 	}

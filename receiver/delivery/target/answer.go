@@ -38,11 +38,30 @@ func judge(resp *http.Response, now time.Time) Result {
 		r.Class = Delivered
 	case retryable(code):
 		r.Class = Retryable
+		r.Detail += advice(code)
 		r.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
-	case redirects(code):
-		r.Detail += ": redirects are not followed, give the final address as the target"
+	default:
+		r.Detail += advice(code)
 	}
 	return r
+}
+
+// advice says what to look at where a status tells of a mistake that lasts, not of one event or a bad moment.
+func advice(code int) string {
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ": look at the credentials in the target's bearerTokenRef and headers"
+	case http.StatusNotFound, http.StatusGone:
+		return ": look at the path in the target"
+	case http.StatusMethodNotAllowed:
+		return ": nothing takes a POST there, look at the path in the target"
+	case http.StatusRequestEntityTooLarge:
+		return ": raise the largest body that the target and the proxies before it take"
+	}
+	if redirects(code) {
+		return ": redirects are not followed, give the final address as the target"
+	}
+	return ""
 }
 
 // statusDetail tells of a status in the standard's words, never the peer's own.

@@ -106,11 +106,11 @@ func TestHTTP_failures(t *testing.T) {
 					_ = c.SetLinger(0)
 				})
 			},
-			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer",
+			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer; if it speaks TLS, write https:// in the target",
 		},
 		"closes after the request": {
 			url:         func(t *testing.T) string { return "http://" + listen(t, func(c *net.TCPConn) { readRequest(c) }) },
-			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer",
+			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer; if it speaks TLS, write https:// in the target",
 		},
 		"breaks off within the header": {
 			url: func(t *testing.T) string {
@@ -119,7 +119,7 @@ func TestHTTP_failures(t *testing.T) {
 					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 				})
 			},
-			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer",
+			wantOutcome: "reset", wantDetail: "the target closed the connection without an answer; if it speaks TLS, write https:// in the target",
 		},
 		"a header without end": {
 			url: func(t *testing.T) string {

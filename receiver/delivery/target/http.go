@@ -172,7 +172,7 @@ func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
 	b.request = h.plain.request(b.request, b.fields, e.Body)
 	resp, err := h.connections.at(h.now()).send(ctx, b.request, end) //nolint:bodyclose // The connection is already kept or closed.
 	if err != nil {
-		return failure(ctx, err, timeout)
+		return h.failure(ctx, err, timeout)
 	}
 	return judge(resp, h.now())
 }
@@ -184,11 +184,20 @@ func (h *HTTP) sendOther(ctx context.Context, e *event.Event, fields []byte, tim
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
 	resp, err := h.connections.at(h.now()).RoundTrip(h.newRequest(ctx, e, fields))
 	if err != nil {
-		return failure(ctx, err, timeout)
+		return h.failure(ctx, err, timeout)
 	}
 	defer func() { _ = resp.Body.Close() }() // the answer is known
 	drain(resp, cancel)
 	return judge(resp, h.now())
+}
+
+// failure also tells what is likely where nobody asked for TLS: a server that expects it often hangs up on anything else.
+func (h *HTTP) failure(ctx context.Context, err error, timeout time.Duration) Result {
+	r := failure(ctx, err, timeout)
+	if r.Outcome == OutcomeReset && h.request.URL.Scheme == "http" {
+		r.Detail += "; if it speaks TLS, write https:// in the target"
+	}
+	return r
 }
 
 // appendFields appends the fields of an attempt's header that are its own, with the signature if there is one.

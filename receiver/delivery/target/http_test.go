@@ -287,6 +287,11 @@ func testStatuses(t *testing.T, over way) {
 		302: "target answered 302 Found: redirects are not followed, give the final address as the target",
 		308: "target answered 308 Permanent Redirect: redirects are not followed, give the final address as the target",
 		304: "target answered 304 Not Modified",
+		400: "target answered 400 Bad Request",
+		403: "target answered 403 Forbidden: look at the credentials in the target's bearerTokenRef and headers",
+		404: "target answered 404 Not Found: look at the path in the target",
+		405: "target answered 405 Method Not Allowed: nothing takes a POST there, look at the path in the target",
+		410: "target answered 410 Gone: look at the path in the target",
 	} {
 		status = code
 		if got := h.Send(t.Context(), over.event(), 1).Detail; got != want {
