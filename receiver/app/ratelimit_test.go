@@ -11,7 +11,7 @@ import (
 
 // Both platforms hear of a rate limit in their own words, and what one tenant used up the others still have.
 func TestApp_rateLimit(t *testing.T) {
-	const detail = "more callbacks of one tenant than its rate limit allows"
+	const detail = "more callbacks of one tenant than spec.rateLimit.perTenant.requestsPerSecond allows"
 	tests := map[string]struct {
 		source       func(string) config.Endpoint
 		tenant, want string // what stands for the tenant in the callback, and the refusal

@@ -132,6 +132,15 @@ func TestHandler_answers(t *testing.T) {
 			request: post("/shop/b", good, "one"),
 			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
 		},
+		"no such path, and the client waits for the go-ahead": {
+			request: "POST /shop/b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+			want:    "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + `{"error":"no such path"}`,
+		},
+		"too large, and the client waits for the go-ahead": {
+			request:     "POST /shop/a HTTP/1.1\r\nHost: x\r\nKey: good\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n",
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 25\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: the body is too large",
+			wantOutcome: "too_large",
+		},
 		"GET": {
 			request:     "GET /shop/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 			want:        "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Length: 24\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: only POST is allowed",

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,19 +26,45 @@ const (
 type throttle struct {
 	limiter    *rate.Limiter
 	suppressed atomic.Int64
+
+	mu  sync.Mutex
+	end *time.Timer // tells what is suppressed if no further line does; nil: nothing is
 }
 
 func newThrottle() *throttle {
 	return &throttle{limiter: rate.NewLimiter(rate.Every(logEvery), logBurst)}
 }
 
-// allow returns whether a line may be written now, and how many were left out since the last one.
+// allow returns whether a line may be written now, and how many were left out since the last one, this one included if it is.
 func (t *throttle) allow(now time.Time) (int64, bool) {
 	if !t.limiter.AllowN(now, 1) {
-		t.suppressed.Add(1)
-		return 0, false
+		return t.suppressed.Add(1), false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.end != nil {
+		t.end.Stop()
+		t.end = nil
 	}
 	return t.suppressed.Swap(0), true
+}
+
+// tellLater has tell called with how many were left out, unless a line says it before: when a flood goes on, the next one does.
+func (t *throttle) tellLater(tell func(suppressed int64)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.end != nil {
+		return
+	}
+	t.end = time.AfterFunc(logEvery+time.Second, func() {
+		t.mu.Lock()
+		t.end = nil
+		n := t.suppressed.Swap(0)
+		t.mu.Unlock()
+		if n > 0 {
+			tell(n)
+		}
+	})
 }
 
 // logRefusal writes why a callback was refused. Neither the query nor the headers are in it: they hold what proves the sender.
@@ -48,6 +75,12 @@ func (h *Handler) logRefusal(c *callback, refusal *source.Refusal) {
 	}
 	suppressed, ok := t.allow(h.now())
 	if !ok {
+		if suppressed == 1 {
+			name := c.ep.Name // the callback is used again
+			t.tellLater(func(n int64) {
+				h.log.Warn("More callbacks were refused", "endpoint", name, "reason", string(refusal.Reason), "status", refusal.Status, "count", n)
+			})
+		}
 		return
 	}
 	remote, _, err := net.SplitHostPort(c.ctx.RemoteAddr().String())

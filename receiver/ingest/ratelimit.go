@@ -16,10 +16,10 @@ import (
 // The refusals of rate limits. With whole rates of at least one a second, there is room for another callback after a second.
 var (
 	endpointLimited = &source.Refusal{
-		Reason: source.ReasonRateLimited, Status: http.StatusTooManyRequests, Detail: "more callbacks than the endpoint's rate limit allows",
+		Reason: source.ReasonRateLimited, Status: http.StatusTooManyRequests, Detail: "more callbacks than spec.rateLimit.requestsPerSecond allows",
 	}
 	tenantLimited = &source.Refusal{
-		Reason: source.ReasonRateLimited, Status: http.StatusTooManyRequests, Detail: "more callbacks of one tenant than its rate limit allows",
+		Reason: source.ReasonRateLimited, Status: http.StatusTooManyRequests, Detail: "more callbacks of one tenant than spec.rateLimit.perTenant.requestsPerSecond allows",
 	}
 )
 

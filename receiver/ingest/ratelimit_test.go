@@ -136,7 +136,7 @@ func TestHandler_rateLimited(t *testing.T) {
 	ctx := request("two")
 	h.ServeHTTP(ctx)
 	status, retry, words := ctx.Response.StatusCode(), string(ctx.Response.Header.Peek("Retry-After")), string(ctx.Response.Body())
-	if status != http.StatusTooManyRequests || retry != "1" || words != "no: more callbacks than the endpoint's rate limit allows" {
+	if status != http.StatusTooManyRequests || retry != "1" || words != "no: more callbacks than spec.rateLimit.requestsPerSecond allows" {
 		t.Errorf("beyond the limit: %d, Retry-After %q, %q", status, retry, words)
 	}
 	if got := send(t, h, ""); got != http.StatusOK {

@@ -26,6 +26,8 @@ func (h *Handler) headReceived(head *fasthttp.RequestHeader) fasthttp.RequestCon
 		cutShort(head, malformed)
 	case int64(head.ContentLength()) > h.maxBody:
 		cutShort(head, announced)
+	case len(head.Peek("Expect")) > 0 && h.table.Load().find(head) == nil:
+		withoutBody(head)
 	case last:
 		head.SetConnectionClose()
 	}
@@ -34,8 +36,14 @@ func (h *Handler) headReceived(head *fasthttp.RequestHeader) fasthttp.RequestCon
 }
 
 func cutShort(head *fasthttp.RequestHeader, mark []byte) {
-	head.SetContentLength(0)
+	withoutBody(head)
 	head.SetCanonical(mark, mark)
+}
+
+// withoutBody also keeps who waits for "100 Continue" from being asked to send what nobody reads.
+func withoutBody(head *fasthttp.RequestHeader) {
+	head.SetContentLength(0)
+	head.Del("Expect")
 	head.SetConnectionClose()
 }
 
