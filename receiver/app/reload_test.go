@@ -23,6 +23,7 @@ func TestApp_deliversWhatItAccepts(t *testing.T) {
 
 	want := []admin.Endpoint{{
 		Namespace: "shop", Name: "a", Generation: 1, Path: "/shop/a", SourceType: "Lazada", TargetHost: "a.example.com",
+		Target: &admin.Target{State: "up"},
 	}}
 	if diff := cmp.Diff(want, f.configz().Endpoints); diff != "" {
 		t.Errorf("/configz (-want +got):\n%s", diff)
