@@ -31,7 +31,7 @@ func latency(ctx context.Context, o *options, s *report.Section) (err error) {
 		}
 		c := report.Cell{Source: source, Size: usualSize, Connections: usualConnections}
 		vs := o.answerers(source, servers...)
-		for range o.rounds {
+		for range o.latencyRounds {
 			l := load.Options{Callback: callback, Connections: usualConnections, Duration: o.duration}
 			saturated, err := o.turn(ctx, vs[len(vs)-1], l)
 			if err != nil {

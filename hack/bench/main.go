@@ -4,6 +4,8 @@
 //
 //	make bench BENCH_FLAGS='-sections answers -connections 64 -sizes 1024 -sources Lazada'
 //
+// With all settings as usual, results go to docs/benchmarks, section by section; with others, to bin/bench-out.
+//
 // Servers run in processes of their own and are loaded by this one. Variants take turns, round by round, so that a machine whose speed drifts
 // does not favour one; a ratio is the median of the rounds' own ratios. All figures are of one machine that also carries the load: compare
 // them within one table.
@@ -17,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -45,7 +48,7 @@ var sections = []section{
 }
 
 func main() {
-	o, err := parseFlags()
+	o, err := parseFlags(flag.CommandLine, os.Args[1:])
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -71,6 +74,14 @@ func run(ctx context.Context, o *options) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // scratch space
 	o.scratch = dir
+	if names := o.differing(); len(names) > 0 && filepath.Clean(o.out) != usualOut {
+		progress("not as usual: %s. Results go to %s and %s; %s.md stays as it is", strings.Join(names, ", "), o.out, o.page, usualOut)
+	}
+	if slices.Contains(o.sections, "manager") {
+		if err := findAssets(ctx); err != nil {
+			return err
+		}
+	}
 	machine, err := describe(ctx, o.receiver, dir)
 	if err != nil {
 		return err
@@ -90,9 +101,19 @@ func run(ctx context.Context, o *options) error {
 // measure runs a section, writes its file and the page of all files, and prints its tables.
 func (s *section) measure(ctx context.Context, o *options, machine report.Machine) error {
 	progress("section %s", s.name)
+	machineThen, err := lookAround(ctx)
+	if err != nil {
+		return err
+	}
+	if machineThen.used > report.MuchBefore {
+		progress("WARNING: something else uses %.0f %% of the processors: figures of section %s will be worse, and their ranges wider, than on an idle machine",
+			100*machineThen.used, s.name)
+	}
 	began := time.Now()
-	r := &report.Section{Name: s.name, Began: began.UTC().Truncate(time.Second), Machine: machine, Settings: map[string]string{}}
-	flag.VisitAll(func(f *flag.Flag) {
+	r := &report.Section{
+		Name: s.name, Began: began.UTC().Truncate(time.Second), Machine: machine, Settings: map[string]string{}, Differing: o.differing(),
+	}
+	o.flags.VisitAll(func(f *flag.Flag) {
 		if !slices.Contains(notSettings, f.Name) {
 			r.Settings[f.Name] = f.Value.String()
 		}
@@ -101,11 +122,19 @@ func (s *section) measure(ctx context.Context, o *options, machine report.Machin
 		return err
 	}
 	r.Took = time.Since(began).Round(time.Second)
+	if r.Surroundings, err = machineThen.since(); err != nil {
+		return err
+	}
 	if err := r.Write(o.out); err != nil {
 		return err
 	}
 	s.print(os.Stdout, r)
-	return report.Page(o.page, o.out)
+	progress("the machine: %v", r.Surroundings)
+	if err := report.Page(o.page, o.out); err != nil {
+		return err
+	}
+	progress("wrote %s", o.page)
+	return nil
 }
 
 // progress says what is under way: a run takes minutes.

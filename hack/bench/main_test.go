@@ -40,7 +40,7 @@ func TestSections(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	o := &options{
-		sources: []string{"Lazada", "TencentIM"}, connections: []int{1, 4}, sizes: []int{300}, rounds: 1, duration: brief, warmUp: brief,
+		sources: []string{"Lazada", "TencentIM"}, connections: []int{1, 4}, sizes: []int{300}, rounds: 1, latencyRounds: 1, duration: brief, warmUp: brief,
 		flooded: brief, crowd: 16, waiting: []int{0, 500}, settle: brief, soak: 2 * brief,
 		receiver: program, scratch: dir,
 	}

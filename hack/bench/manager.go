@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,4 +32,18 @@ func manager(ctx context.Context, o *options, s *report.Section) error {
 		return err
 	}
 	return json.Unmarshal(text, &s.Managers)
+}
+
+// findAssets has KUBEBUILDER_ASSETS name an API server and etcd. To build these may take minutes.
+func findAssets(ctx context.Context) error {
+	if os.Getenv("KUBEBUILDER_ASSETS") != "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "sh", "hack/envtest/assets.sh")
+	cmd.Stderr = os.Stderr
+	dir, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("find an API server for section manager, from the root of the repository; leave it out of -sections, or set KUBEBUILDER_ASSETS: %w", err)
+	}
+	return os.Setenv("KUBEBUILDER_ASSETS", strings.TrimSpace(string(dir)))
 }

@@ -3,16 +3,29 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
+	"strings"
 )
 
 // goal is one of the promises, and what became of it.
 type goal struct {
+	kind                           kind
 	what, wanted, measured, spread string
-	met                            bool
+	verdict                        string
 }
 
-// goals writes the table of promises.
+// What becomes of a goal. The others are "not judged", and why.
+const (
+	met        = "yes"
+	missed     = "**no**"
+	noisy      = "too noisy to tell"
+	unmeasured = "not measured"
+	unjudged   = "not judged: "
+)
+
+// leastRounds is how many rounds a verdict takes.
+const leastRounds = 3
+
+// goals writes the table of promises, of all sections: what was not measured must not be missing from it.
 func goals(w io.Writer, sections map[string]*Section) {
 	var all []goal
 	for _, of := range []struct {
@@ -22,138 +35,129 @@ func goals(w io.Writer, sections map[string]*Section) {
 		{"answers", answerGoals}, {"end-to-end", endToEndGoals}, {"latency", latencyGoals},
 		{"overload", overloadGoals}, {"start", startGoals}, {"soak", soakGoals},
 	} {
-		if s := sections[of.name]; s != nil {
-			all = append(all, of.goals(s)...)
+		s := sections[of.name]
+		if s == nil {
+			s = &Section{}
 		}
+		all = append(all, of.goals(s)...)
 	}
-	if len(all) == 0 {
-		return
-	}
-	fmt.Fprint(w, "## Goals\n\n")
+	fmt.Fprintf(w, `## Goals
+
+A goal is judged by the median of at least %d rounds. Where some rounds meet it and others don't it is %s: the median alone would decide, and may be another one
+tomorrow. Memory is read once, and a soak is one run: these have no rounds.
+
+`, leastRounds, noisy)
 	rows := make([][]string, 0, len(all))
 	for _, g := range all {
-		met := "**no**"
-		if g.met {
-			met = "yes"
-		}
-		rows = append(rows, []string{g.what, g.wanted, g.measured, g.spread, met})
+		rows = append(rows, []string{g.what, g.wanted, g.measured, g.spread, g.verdict})
 	}
 	table(w, []string{"goal", "wanted", "measured", "range", "met"}, rows)
+	meanings(w, all)
 }
 
-// atLeast and atMost judge a spread by its median.
-func atLeast(what string, s Spread, wanted float64) goal {
-	return goal{what, fmt.Sprintf("≥ %.2f", wanted), fmt.Sprintf("%.2f", s.Median), fmt.Sprintf("%.2f to %.2f", s.Least, s.Most), s.Median >= wanted}
+// atLeast and atMost judge one value of each round.
+func atLeast(k kind, what string, values []float64, wanted float64) goal {
+	return judged(goal{kind: k, what: what, wanted: "≥ " + plain(wanted)}, values, plain, func(v float64) bool { return v >= wanted })
 }
 
-func atMost(what string, s Spread, wanted float64) goal {
-	return goal{what, fmt.Sprintf("≤ %.2f", wanted), fmt.Sprintf("%.2f", s.Median), fmt.Sprintf("%.2f to %.2f", s.Least, s.Most), s.Median <= wanted}
+func atMost(k kind, what string, values []float64, wanted float64, write func(float64) string) goal {
+	return judged(goal{kind: k, what: what, wanted: "≤ " + write(wanted)}, values, write, func(v float64) bool { return v <= wanted })
 }
 
-// within judges values that must all be small enough.
-func within(what string, s Spread, wanted float64, write func(float64) string) goal {
-	return goal{what, "≤ " + write(wanted), write(s.Median), write(s.Least) + " to " + write(s.Most), s.Median <= wanted}
+func plain(v float64) string { return fmt.Sprintf("%.2f", v) }
+
+// judged completes a goal with what was measured, and what that means.
+func judged(g goal, values []float64, write func(float64) string, ok func(float64) bool) goal {
+	g = shown(g, values, write)
+	s := SpreadOf(values)
+	switch {
+	case len(values) == 0:
+	case len(values) < leastRounds:
+		g.verdict = fmt.Sprintf("%s%d round%s", unjudged, len(values), plural(len(values)))
+	case ok(s.Least) != ok(s.Most):
+		g.verdict = noisy
+	case ok(s.Median):
+		g.verdict = met
+	default:
+		g.verdict = missed
+	}
+	return g
 }
 
-func answerGoals(s *Section) []goal {
-	var gs []goal
-	for _, c := range s.Cells {
-		ours, base := c.Variants[len(c.Variants)-1].Runs, c.Variants[0].Runs
-		switch {
-		case c.Size != usualSize:
-		case c.Connections == usualConnections:
-			gs = append(gs,
-				atLeast(c.Source+": acknowledged/s, of bare net/http's (stretch: 0.70)", Ratios(ours, base, rate), 0.55),
-				atMost(c.Source+": CPU a callback, of bare net/http's (stretch: 1.50)", Ratios(ours, base, cpu), 2))
-		case c.Connections == 1 && len(c.Syncs) > 0:
-			a, p := syncs(c)
-			ratios := make([]float64, 0, len(ours))
-			for i := range min(len(ours), len(c.Syncs)) {
-				ratios = append(ratios, float64(ours[i].P50)/math.Max(1, float64(c.Syncs[i].Preallocated)))
+// shown completes a goal with what was measured only.
+func shown(g goal, values []float64, write func(float64) string) goal {
+	g.measured, g.verdict = "–", unmeasured
+	if s := SpreadOf(values); len(values) > 0 {
+		g.measured, g.spread = write(s.Median), write(s.Least)+" to "+write(s.Most)
+	}
+	return g
+}
+
+// each judges by the largest of a few values, none of which may be too large.
+func each(k kind, what string, values []float64, wanted float64, write func(float64) string) goal {
+	g := shown(goal{kind: k, what: what, wanted: "≤ " + write(wanted)}, values, write)
+	if len(values) == 0 {
+		return g
+	}
+	most := SpreadOf(values).Most
+	g.measured, g.verdict = write(most), missed
+	if most <= wanted {
+		g.verdict = met
+	}
+	return g
+}
+
+// kind is what a goal is about.
+type kind int
+
+const (
+	aboutWrite kind = iota
+	aboutRate
+	aboutCPU
+	aboutDelivery
+	aboutTail
+	aboutFlood
+	aboutLoss
+	aboutAftermath
+	aboutMemory
+	aboutStart
+	aboutSoak
+)
+
+// meaning is what a user has of it when a goal of a kind is missed.
+var meaning = map[kind]string{
+	aboutWrite: "**p50 of one connection, of a durable write's**: a caller that sends one callback at a time waits for some hundred microseconds where the disk alone " +
+		"takes fewer. Platforms wait for 500 ms and more, so no caller notices; it bounds how many callbacks a second one connection carries.",
+	aboutRate: "**Acknowledged/s, of bare net/http's**: when all processors are at their limit, fewer callbacks a second are acknowledged than wanted, of what a server " +
+		"answers that stores nothing. What one receiver took is in the tables below; a pace beyond that takes more receivers (`receiver.replicas`) or processors.",
+	aboutCPU: "**CPU a callback**: each callback takes more processor time than wanted. Multiply \"CPU each\" by your callbacks a second to know what a receiver takes when " +
+		"busy; at a slow pace each takes more, as fewer share a write: see [sizing.md](sizing.md).",
+	aboutDelivery: "**Stored and delivered/s**: events pass through a receiver at a lower pace than through a proxy that stores nothing. When more come than that for long, they " +
+		"wait on the disk and reach the target late; none is lost.",
+	aboutTail: "**p99 at half load**: one caller in a hundred waits for longer than wanted, of what a bare server lets it wait. The tables below say for how many milliseconds: what " +
+		"matters to a platform is its time limit, 500 ms for Lazada and 2 s for Tencent IM.",
+	aboutFlood: "**p99 of the accepted in an overload**: at twice of what the receiver can take, one in a hundred of those that it accepts is answered after more than half of the " +
+		"platform's time limit. An answer beyond the whole limit counts as failed for the platform; if it sends the callback again, that is recognized as the same event.",
+	aboutLoss:      "**Acknowledged and lost**: an event that a platform was told is safe is gone. This is a defect: please report it.",
+	aboutAftermath: "**p99 afterwards**: for some seconds after an overload answers are slower than before, mostly while the rest is being delivered. None is refused for that.",
+	aboutMemory:    "**Resident memory**: the receiver takes more memory than wanted; give it a larger request and limit than the default.",
+	aboutStart:     "**Ready after SIGKILL**: after a crash a receiver takes callbacks later than wanted. Meanwhile other replicas take them, or platforms fail to deliver them.",
+	aboutSoak: "**Soak**: something grew in the course of the run. If it goes on growing, a receiver that works for weeks needs more of it: watch it in " +
+		"[the metrics](metrics.md).",
+}
+
+// meanings says what is behind goals that are missed, or may be.
+func meanings(w io.Writer, all []goal) {
+	var b strings.Builder
+	for k := aboutWrite; k <= aboutSoak; k++ {
+		for _, g := range all {
+			if g.kind == k && (g.verdict == missed || g.verdict == noisy) {
+				fmt.Fprintf(&b, "- %s\n", meaning[k])
+				break
 			}
-			gs = append(gs, atMost(fmt.Sprintf("%s: one connection, p50 (%s), of a durable write's (%s preallocated, %s appended)", c.Source,
-				micros(c.Variants[len(c.Variants)-1].of(p50).Median), micros(p.Median), micros(a.Median)), SpreadOf(ratios), 1.5))
 		}
 	}
-	return gs
-}
-
-func endToEndGoals(s *Section) []goal {
-	var gs []goal
-	for _, c := range s.Cells {
-		gs = append(gs, atLeast(c.Source+": stored and delivered/s, of the reverse proxy's",
-			Ratios(c.Variants[len(c.Variants)-1].Runs, c.Variants[0].Runs, rate), 1))
+	if b.Len() > 0 {
+		fmt.Fprintf(w, "What it means for a user where a goal is missed, or may be:\n\n%s\n", b.String())
 	}
-	return gs
-}
-
-func latencyGoals(s *Section) []goal {
-	var gs []goal
-	for _, c := range s.Cells {
-		gs = append(gs, atMost(c.Source+": p99 at half load, of bare net/http's",
-			Ratios(c.Variants[len(c.Variants)-1].Runs, c.Variants[0].Runs, p99), 3))
-	}
-	return gs
-}
-
-func overloadGoals(s *Section) []goal {
-	if len(s.Overloads) == 0 {
-		return nil
-	}
-	lost, acknowledged := 0, 0
-	var after []float64
-	for _, o := range s.Overloads {
-		lost, acknowledged = lost+o.Lost, acknowledged+o.Acknowledged
-		if o.Before.P99 > 0 {
-			after = append(after, float64(o.After.P99/o.Before.P99))
-		}
-	}
-	p99s := SpreadOf(over(s.Overloads, func(o Overload) float64 { return float64(o.Latency.P99) }))
-	sent := SpreadOf(over(s.Overloads, func(o Overload) float64 { return float64(o.Service.P99) }))
-	return []goal{
-		within("twice the saturation: p99 of the accepted, since they were due", p99s, 250_000, micros),
-		within("– since they were sent", sent, 250_000, micros),
-		{"acknowledged and lost, of " + number(float64(acknowledged)), "0", number(float64(lost)), "", lost == 0},
-		atMost("p99 at half load afterwards, of the one before", SpreadOf(after), 1.5),
-	}
-}
-
-func startGoals(s *Section) []goal {
-	const mebibyte = 1 << 20
-	var gs []goal
-	for _, x := range s.Starts {
-		resident := SpreadOf([]float64{float64(x.Suspended.Resident), float64(x.Retrying.Resident)})
-		resident.Median = resident.Most
-		name := number(float64(x.Waiting)) + " waiting"
-		if x.Waiting == 0 {
-			gs = append(gs, within("idle: resident memory", resident, 25*mebibyte, mebibytes))
-			continue
-		}
-		killed := SpreadOf(over(x.Killed, func(m Micros) float64 { return float64(m) }))
-		gs = append(gs,
-			within(name+": resident memory, suspended or retrying", resident, 256*mebibyte, mebibytes),
-			within(name+": ready after SIGKILL", killed, 1e6, micros))
-	}
-	return gs
-}
-
-// flat is by how much the last quarter of a soak may be above the first.
-const flat = 1.1
-
-func soakGoals(s *Section) []goal {
-	if s.Soak == nil || len(s.Soak.Samples) < 8 {
-		return nil
-	}
-	var gs []goal
-	for _, v := range series {
-		switch v.name {
-		case "resident memory", "goroutines", "open files", "disk":
-			t := TrendOf(s.Soak.Samples, v.of)
-			gs = append(gs, goal{
-				"soak: " + v.name + ", last quarter of the first", fmt.Sprintf("≤ %.2f", flat),
-				fmt.Sprintf("%.2f", t.Last/t.First), v.write(t.First) + ", then " + v.write(t.Last), t.Last <= flat*t.First,
-			})
-		}
-	}
-	return gs
 }

@@ -22,18 +22,31 @@ type chapter struct {
 var chapters = []chapter{
 	{"answers", "Answers", `Callbacks are acknowledged as fast as the server can, by callers that each send the next one when the last is answered. Hookbay verifies the
 signature, reads the event, stores it and has it on the disk before it answers; delivery is suspended. The bare handlers read the body and answer 200. Each turn
-has a fresh process and an empty disk; all callbacks are different events, of 5,000 sessions or conversations. That each was stored is checked.`,
+has a fresh process and an empty disk; all callbacks are different events, of 5,000 sessions or conversations. That each was stored is checked.
+
+**Large bodies over many connections are mostly refused with 503, and that is wanted.** What limits them is the store, in MB/s: each body is written to its log, made
+durable, and written again to its tables. When it can't store a callback within half of the platform's time limit, a receiver says so at once, rather than have it wait for an answer that
+comes too late: see [overload.md](overload.md). Callers here send the next one as soon as they are refused, with no pause, which platforms don't: each round of that
+is one more refusal. Columns of rates and waits are of accepted callbacks only.
+
+**p50 of one connection may be below the durable write** that it is compared with: that write is measured by itself, 300 times in each round, on a disk whose speed changes from second
+to second. Above all large records that are appended are slow, as the file system has to find space for each; Hookbay's log has its space already.`,
 		Answers, answerPlots},
 	{"end-to-end", "End to end", `The same callers, and a target that takes what comes (fasthttp, counting). Hookbay stores and delivers; the time runs until the last event has reached the
 target, which counts different ids. The baseline is ` + "`httputil.ReverseProxy`" + ` with connections that are kept and reused buffers: it checks and stores nothing.`,
 		EndToEnd, endToEndPlots},
-	{"latency", "Latency at half load", `An open loop: callbacks are due at a fixed rate, which is half of what the receiver takes at most, measured in the same round; latency counts from the moment that
+	{"latency", "Latency at half load", `An open loop, in five rounds of three seconds each: callbacks are due at a fixed rate, which is half of what the receiver takes at most, measured in the same round; latency counts from the moment that
 each was due, so that a stall is charged to all who would have called in it. All variants have the same rate. Servers and load have one half of the
 processors each, so that neither takes the other's.`,
 		Latency, latencyPlots},
 	{"overload", "Overload", `An open loop at twice what the receiver takes at most, while it delivers, on many connections; then at half of it again. Processors are divided as above, the target
-is on the load's side. Callbacks that find no free connection wait for one, and their latency runs. At the end all that was acknowledged must have
-reached the target, or wait to: different ids are counted.`,
+is on the load's side. Callbacks that find no free connection wait for one, and their latency since they were due runs. **Never sent** are those that were due and
+had found none when the time was over: it is the load that did not offer them. At the end all that was acknowledged must have
+reached the target, or wait to: different ids are counted.
+
+**Each source has limits of its own**: a receiver refuses what it expects to take longer than half of the platform's time limit, 250 ms for Lazada and 1 s for Tencent IM. So four times
+as many callbacks of Tencent IM wait in the receiver before it refuses the first, each on a connection; where that is more than there are connections, none is refused,
+callers wait for one another, and "since due" tells of the load more than of the receiver.`,
 		Overloads, overloadPlots},
 	{"start", "Start and memory", `How long it takes from the start of the program until ` + "`/readyz`" + ` says that callbacks can be stored, with events waiting on its disk that came in by HTTP before: after
 a stop in good order, and after SIGKILL in the middle of a load. Each start is followed by a count: all that was acknowledged must be there. Memory
@@ -60,41 +73,78 @@ func Page(file, dir string) error {
 	}
 	var b bytes.Buffer
 	head(&b, sections)
-	goals(&b, sections)
-	relative, err := filepath.Rel(filepath.Dir(file), dir)
+	if len(sections) > 0 {
+		goals(&b, sections)
+	}
+	made, err := chaptersOf(&b, sections, file, dir)
 	if err != nil {
 		return err
+	}
+	if err := removePlots(dir, made); err != nil {
+		return err
+	}
+	if len(sections) > 0 {
+		b.WriteString(tried)
+	}
+	text := append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
+	return os.WriteFile(file, text, 0o644) //nolint:gosec // for everybody to read
+}
+
+// chaptersOf writes a chapter for each section that was measured, and its plots, whose names it returns.
+func chaptersOf(w io.Writer, sections map[string]*Section, file, dir string) (made []string, err error) {
+	relative, err := filepath.Rel(filepath.Dir(file), dir)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range chapters {
 		s := sections[c.name]
 		if s == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", c.title, c.text)
+		fmt.Fprintf(w, "## %s\n\n%s\n\n", c.title, c.text)
 		if c.plots != nil {
 			for _, f := range c.plots(s) {
 				name := c.name + "-" + f.name + ".svg"
 				if err := f.save(filepath.Join(dir, name)); err != nil {
-					return fmt.Errorf("plot %s: %w", name, err)
+					return nil, fmt.Errorf("plot %s: %w", name, err)
 				}
-				fmt.Fprintf(&b, "![%s](%s/%s)\n\n", f.title, filepath.ToSlash(relative), name)
+				made = append(made, name)
+				fmt.Fprintf(w, "![%s](%s/%s)\n\n", f.title, filepath.ToSlash(relative), name)
 			}
 		}
-		c.write(&b, s)
+		c.write(w, s)
 	}
-	text := append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
-	return os.WriteFile(file, text, 0o644) //nolint:gosec // for everybody to read
+	return made, nil
+}
+
+// removePlots removes those of earlier results, which the page shows no more.
+func removePlots(dir string, but []string) error {
+	for _, c := range chapters {
+		files, err := filepath.Glob(filepath.Join(dir, c.name+"-*.svg"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if slices.Contains(but, filepath.Base(file)) {
+				continue
+			}
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // head says what was measured, where and how.
 func head(w io.Writer, sections map[string]*Section) {
-	fmt.Fprint(w, "# Benchmarks\n\nMade by `make bench`; don't edit. It takes Linux, two processors and a disk, and about two hours, one of them the soak; `BENCH_FLAGS='-sections answers'` measures a\n"+
-		"part anew. What each run showed is in [benchmarks](benchmarks/), a JSON file for each section.\n\n")
+	fmt.Fprint(w, intro)
 	var first *Section
 	var rows [][]string
 	for _, c := range chapters {
 		s := sections[c.name]
 		if s == nil {
+			rows = append(rows, []string{c.title, "not run", "", "", ""})
 			continue
 		}
 		if first == nil {
@@ -125,22 +175,14 @@ func head(w io.Writer, sections map[string]*Section) {
 	}
 	fmt.Fprint(w, "\n")
 	table(w, []string{"section", "began (UTC)", "took", "commit", "settings"}, rows)
-	fmt.Fprint(w, `How to read it:
-
-- **Compare within one table only.** Variants take turns, round by round, each in a fresh process; a ratio is the median of the rounds' own ratios, with the
-  least and the most of them. Other figures are medians. From run to run absolute figures differ by more than ratios do.
-- **The load runs on the same machine** and takes processor time from the server: its own cost is in the column "load's CPU". It makes ratios of
-  rates milder than the servers' own costs are, which "CPU each" tells without it.
-- One machine, one disk: a disk whose durable writes take longer lowers what few connections reach, and hardly what many do, as one write
-  serves all who wait.
-
-`)
+	surroundings(w, sections)
+	fmt.Fprint(w, howToRead)
 }
 
-// settings are those that matter to a section.
+// settings are those that matter to a section, and which of all are not the usual ones.
 func settings(s *Section) string {
 	of := map[string][]string{
-		"answers": {"rounds", "duration", "warm-up"}, "end-to-end": {"rounds", "duration"}, "latency": {"rounds", "duration"},
+		"answers": {"connections", "sizes", "rounds", "duration", "warm-up"}, "end-to-end": {"rounds", "duration"}, "latency": {"latency-rounds", "duration"},
 		"overload": {"rounds", "overload", "crowd"}, "start": {"waiting", "settle"}, "soak": {"soak"}, "manager": {"endpoints"},
 	}[s.Name]
 	var all []string
@@ -150,7 +192,11 @@ func settings(s *Section) string {
 		}
 	}
 	slices.Sort(all)
-	return strings.Join(all, "; ")
+	text := strings.Join(all, "; ")
+	if len(s.Differing) > 0 {
+		text += " (**not the usual: " + strings.Join(s.Differing, ", ") + "**)"
+	}
+	return text
 }
 
 // What the goals are about.

@@ -23,6 +23,10 @@ type Section struct {
 	Machine Machine `json:"machine"`
 	// Settings are the flags that matter, by name.
 	Settings map[string]string `json:"settings"`
+	// Differing are the names of those that are not the usual ones.
+	Differing []string `json:"differing,omitempty"`
+	// Surroundings are nil in files of earlier versions.
+	Surroundings *Surroundings `json:"surroundings,omitempty"`
 	// One of these is what was measured.
 	Cells     []Cell     `json:"cells,omitempty"`
 	Overloads []Overload `json:"overloads,omitempty"`

@@ -10,11 +10,16 @@ func Answers(w io.Writer, s *Section) {
 	for _, c := range s.Cells {
 		fmt.Fprintf(w, "### %s, %s, %d connection%s\n\n", c.Source, size(c.Size), c.Connections, plural(c.Connections))
 		variants(w, "acknowledged/s", c.Variants)
+		if n := refused(c.Variants[len(c.Variants)-1]); n > 0 {
+			bytes, connections := s.most(c.Source, c.Size)
+			fmt.Fprintf(w, "They came faster than they can be stored: of bodies of that size Hookbay stored at most %.0f MB/s here, of %d connection%s. What would have to wait for "+
+				"too long is refused at once, see above.\n\n", bytes/1e6, connections, plural(connections))
+		}
 		if len(c.Syncs) > 0 {
 			ours := c.Variants[len(c.Variants)-1].of(p50)
 			a, p := syncs(c)
-			fmt.Fprintf(w, "A durable write of that size takes %s appended to a file, %s in space that a file has already (medians, in the same run): Hookbay's p50 is %.2f and %.2f of that.\n\n",
-				micros(a.Median), micros(p.Median), ours.Median/a.Median, ours.Median/p.Median)
+			fmt.Fprintf(w, "A durable write of that size takes %s (%s to %s) appended to a file, %s (%s to %s) in space that a file has already (medians of the same rounds): Hookbay's p50 is %.2f and %.2f of that.\n\n",
+				micros(a.Median), micros(a.Least), micros(a.Most), micros(p.Median), micros(p.Least), micros(p.Most), ours.Median/a.Median, ours.Median/p.Median)
 		}
 	}
 }
@@ -43,14 +48,32 @@ func variants(w io.Writer, what string, vs []Variant) {
 // refusals says what was not accepted, where all should have been.
 func refusals(w io.Writer, vs []Variant) {
 	for _, v := range vs {
-		n := 0
-		for _, r := range v.Runs {
-			n += r.Refused
-		}
-		if n > 0 {
+		if n := refused(v); n > 0 {
 			fmt.Fprintf(w, "%s refused %s callback%s with 503.\n\n", v.Name, number(float64(n)), plural(n))
 		}
 	}
+}
+
+// refused is how many callbacks of all runs were.
+func refused(v Variant) int {
+	n := 0
+	for _, r := range v.Runs {
+		n += r.Refused
+	}
+	return n
+}
+
+// most is how many bytes of bodies of a size Hookbay acknowledged a second at most, and of how many connections.
+func (s *Section) most(source string, size int) (bytes float64, connections int) {
+	for _, c := range s.Cells {
+		if c.Source != source || c.Size != size {
+			continue
+		}
+		if b := c.Variants[len(c.Variants)-1].of(rate).Median * float64(size); b > bytes {
+			bytes, connections = b, c.Connections
+		}
+	}
+	return bytes, connections
 }
 
 // EndToEnd writes the tables of section end-to-end.

@@ -30,6 +30,11 @@ func over[T any, F cmp.Ordered](runs []T, of func(T) F) []F {
 // Ratios divides what the runs of one variant showed by what those of another did in the same rounds. A machine whose speed drifts from round
 // to round moves both.
 func Ratios(runs, base []Run, of func(Run) float64) Spread {
+	return SpreadOf(quotients(runs, base, of))
+}
+
+// quotients are the ratios, one for each round.
+func quotients(runs, base []Run, of func(Run) float64) []float64 {
 	n := min(len(runs), len(base))
 	ratios := make([]float64, 0, n)
 	for i := range n {
@@ -37,7 +42,7 @@ func Ratios(runs, base []Run, of func(Run) float64) Spread {
 			ratios = append(ratios, of(runs[i])/b)
 		}
 	}
-	return SpreadOf(ratios)
+	return ratios
 }
 
 func rate(r Run) float64 { return r.Rate }
