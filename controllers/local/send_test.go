@@ -276,9 +276,13 @@ func TestSend_failures(t *testing.T) {
 		"another secret": {sent: wrongSecret, refuse: takeAll, want: []string{"401", "FAILED: lazada wants status 200, got 401"}},
 		"some refused": {
 			sent: lazadaYAML, refuse: refuseEvery(4), args: []string{"--count", "20"},
-			want: []string{"accepted  15", "failed    5", "5 × lazada wants status 200, got 503"},
+			want: []string{"accepted  15", "failed    5", "5 × lazada wants status 200, got 503", "the first was answered "},
 		},
 		"no answers": {sent: lazadaYAML, refuse: breakOff, want: []string{"-  (no body)", "FAILED: the receiver closed the connection without an answer"}},
+		"nobody serves it": {
+			sent: lazadaYAML, refuse: func(*http.Request) int { return http.StatusNotFound },
+			want: []string{"404", "; is --url that of the receiver that serves this manifest?"},
+		},
 		"a redirect": {sent: lazadaYAML, refuse: func(*http.Request) int { return http.StatusFound }, want: []string{"302"}},
 	}
 	for name, tt := range tests {

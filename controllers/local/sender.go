@@ -138,6 +138,9 @@ func (s *sender) post(ctx context.Context, p *play, body []byte) outcome {
 		if o.objection = p.platform.Judge(o.status, answer); o.objection == nil && o.took > p.platform.AnswerWithin() {
 			o.objection = fmt.Errorf("answered later than the platform's %v", p.platform.AnswerWithin())
 		}
+		if o.status == http.StatusNotFound {
+			o.objection = fmt.Errorf("%w; is --url that of the receiver that serves this manifest?", o.objection)
+		}
 	}
 	return o
 }

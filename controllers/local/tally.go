@@ -40,15 +40,16 @@ type tally struct {
 // counts are one endpoint's.
 type counts struct {
 	sent    int
-	took    []time.Duration // of those that were answered
-	reasons map[string]int  // failures by what the platform would say
+	took    []time.Duration   // of those that were answered
+	reasons map[string]int    // failures by what the platform would say
+	answers map[string]string // the first answer of each of them, as far as it says why
 	last    outcome
 }
 
 func newTally(count int, plays []play, stdout, stderr io.Writer) *tally {
 	t := &tally{count: count, plays: plays, stdout: stdout, stderr: stderr, counts: map[string]*counts{}}
 	for i := range plays {
-		t.counts[plays[i].endpoint.Key()] = &counts{reasons: map[string]int{}}
+		t.counts[plays[i].endpoint.Key()] = &counts{reasons: map[string]int{}, answers: map[string]string{}}
 	}
 	return t
 }
@@ -65,7 +66,10 @@ func (t *tally) add(p *play, o *outcome) {
 	}
 	if o.objection != nil {
 		t.failed++
-		c.reasons[o.objection.Error()]++
+		reason := o.objection.Error()
+		if c.reasons[reason]++; c.reasons[reason] == 1 && o.status != 0 {
+			c.answers[reason] = oneLine(o.body)
+		}
 	}
 }
 
@@ -160,6 +164,9 @@ func (t *tally) printSummary() {
 		mostFirst := func(a, b string) int { return cmp.Or(c.reasons[b]-c.reasons[a], strings.Compare(a, b)) }
 		for _, reason := range slices.SortedFunc(maps.Keys(c.reasons), mostFirst) {
 			fmt.Fprintf(t.stdout, "    %d × %s\n", c.reasons[reason], reason)
+			if answer := c.answers[reason]; answer != "" {
+				fmt.Fprintf(t.stdout, "        the first was answered %s\n", answer)
+			}
 		}
 		if p.repeats() {
 			fmt.Fprint(t.stdout, "  note      all of them are one event and its repeats: nothing in the body counts\n")
