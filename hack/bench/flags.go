@@ -37,10 +37,11 @@ type options struct {
 
 	receiver, out, page, scratch string
 	serve, target                string
+	render                       bool
 }
 
 // notSettings are flags that have nothing to do with what is measured.
-var notSettings = []string{"sections", "out", "page", "scratch", "serve", "target", "receiver", "manager", "manager-bench"}
+var notSettings = []string{"sections", "out", "page", "render", "scratch", "serve", "target", "receiver", "manager", "manager-bench"}
 
 // programs are flags that say what is measured, though not how.
 var programs = []string{"receiver", "manager", "manager-bench"}
@@ -76,6 +77,7 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 	flags.StringVar(&o.receiver, "receiver", "bin/receiver", "the receiver's `program`")
 	flags.StringVar(&o.out, "out", "", "the `directory` for results; default: "+usualOut+", or "+otherOut+" if any setting or program is not the usual one")
 	flags.StringVar(&o.page, "page", "", "the `file` for the page that is made of all results there; default: beside the directory, with .md")
+	flags.BoolVar(&o.render, "render", false, "measure nothing: make the page of the results that are there")
 	flags.StringVar(&o.scratch, "scratch", "bin", "the `directory` below which events are stored, on the disk to be measured")
 	flags.StringVar(&o.serve, "serve", "", "be a server to compare with (used by bench itself)")
 	flags.StringVar(&o.target, "target", "", "where that forwards to")

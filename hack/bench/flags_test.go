@@ -32,6 +32,7 @@ func TestParseFlags_out(t *testing.T) {
 		"all but the soak":          {"-soak 0", usualOut, "docs/benchmarks.md", nil, 3, 5},
 		"a value that is the usual": {"-rounds 3", usualOut, "docs/benchmarks.md", nil, 3, 5},
 		"scratch space elsewhere":   {"-scratch /tmp", usualOut, "docs/benchmarks.md", nil, 3, 5},
+		"only the page":             {"-render", usualOut, "docs/benchmarks.md", nil, 3, 5},
 		"a short soak":              {"-sections soak -soak 2m", otherOut, "bin/bench-out.md", []string{"soak"}, 3, 5},
 		"fewer connections":         {"-sections answers -connections 64", otherOut, "bin/bench-out.md", []string{"connections"}, 3, 5},
 		"one size":                  {"-sizes 1024", otherOut, "bin/bench-out.md", []string{"sizes"}, 3, 5},

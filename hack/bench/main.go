@@ -52,9 +52,12 @@ func main() {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if o.serve != "" {
+		switch {
+		case o.serve != "":
 			err = server.Serve(ctx, o.serve, o.target, os.Stdout)
-		} else {
+		case o.render:
+			err = report.Page(o.page, o.out)
+		default:
 			err = run(ctx, o)
 		}
 	}

@@ -35,7 +35,7 @@ to second. Above all large records that are appended are slow, as the file syste
 	{"end-to-end", "End to end", `The same callers, and a target that takes what comes (fasthttp, counting). Hookbay stores and delivers; the time runs until the last event has reached the
 target, which counts different ids. The baseline is ` + "`httputil.ReverseProxy`" + ` with connections that are kept and reused buffers: it checks and stores nothing.`,
 		EndToEnd, endToEndPlots},
-	{"latency", "Latency at half load", `An open loop, in five rounds of three seconds each: callbacks are due at a fixed rate, which is half of what the receiver takes at most, measured in the same round; latency counts from the moment that
+	{"latency", "Latency at half load", `An open loop, in turns twice as long as the setting: callbacks are due at a fixed rate, which is half of what the receiver takes at most, measured in the same round; latency counts from the moment that
 each was due, so that a stall is charged to all who would have called in it. All variants have the same rate. Servers and load have one half of the
 processors each, so that neither takes the other's.`,
 		Latency, latencyPlots},
@@ -71,12 +71,18 @@ func Page(file, dir string) error {
 			sections[c.name] = s
 		}
 	}
+	relative, err := filepath.Rel(filepath.Dir(file), dir)
+	if err != nil {
+		return err
+	}
+	relative = filepath.ToSlash(relative)
 	var b bytes.Buffer
+	fmt.Fprintf(&b, intro, filepath.Base(dir), relative)
 	head(&b, sections)
 	if len(sections) > 0 {
 		goals(&b, sections)
 	}
-	made, err := chaptersOf(&b, sections, file, dir)
+	made, err := chaptersOf(&b, sections, dir, relative)
 	if err != nil {
 		return err
 	}
@@ -91,11 +97,7 @@ func Page(file, dir string) error {
 }
 
 // chaptersOf writes a chapter for each section that was measured, and its plots, whose names it returns.
-func chaptersOf(w io.Writer, sections map[string]*Section, file, dir string) (made []string, err error) {
-	relative, err := filepath.Rel(filepath.Dir(file), dir)
-	if err != nil {
-		return nil, err
-	}
+func chaptersOf(w io.Writer, sections map[string]*Section, dir, relative string) (made []string, err error) {
 	for _, c := range chapters {
 		s := sections[c.name]
 		if s == nil {
@@ -109,7 +111,7 @@ func chaptersOf(w io.Writer, sections map[string]*Section, file, dir string) (ma
 					return nil, fmt.Errorf("plot %s: %w", name, err)
 				}
 				made = append(made, name)
-				fmt.Fprintf(w, "![%s](%s/%s)\n\n", f.title, filepath.ToSlash(relative), name)
+				fmt.Fprintf(w, "![%s](%s/%s)\n\n", f.title, relative, name)
 			}
 		}
 		c.write(w, s)
@@ -138,7 +140,6 @@ func removePlots(dir string, but []string) error {
 
 // head says what was measured, where and how.
 func head(w io.Writer, sections map[string]*Section) {
-	fmt.Fprint(w, intro)
 	var first *Section
 	var rows [][]string
 	for _, c := range chapters {

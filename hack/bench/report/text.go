@@ -1,10 +1,10 @@
 package report
 
-// intro begins the page.
+// intro begins the page. It takes the name of the folder of results, and its path.
 const intro = `# Benchmarks
 
 Made by ` + "`make bench`" + `; don't edit. It takes Linux, two processors and a disk, and about two hours, one of them the soak; ` + "`BENCH_FLAGS='-sections answers'`" + ` measures a
-section anew. With other settings than the usual ones results go to ` + "`bin/bench-out`" + ` instead of here. What each run showed is in [benchmarks](benchmarks/), a JSON
+section anew. With other settings than the usual ones results go to ` + "`bin/bench-out`" + ` instead of here. What each run showed is in [%s](%s/), a JSON
 file for each section. What a receiver takes in a pod, at an even pace, is in [sizing.md](sizing.md), which says why its figures are other ones.
 
 `
