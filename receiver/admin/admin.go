@@ -1,4 +1,5 @@
-// Package admin answers those who run the receiver: is it alive, can it store, what does it measure, which configuration is live.
+// Package admin answers those who run the receiver: is it alive, can it store, what does it measure, which configuration is live, how are
+// its targets.
 //
 // Nothing here shows a callback's content, a credential or a subject, so the port may be open to probes and to Prometheus.
 package admin

@@ -51,7 +51,7 @@ func (r *reporter) failed(d *buffer.Delivery, res target.Result, now time.Time) 
 		return
 	}
 	r.log.Warn("Delivery failed", "id", d.Event.ID.String(), "type", d.Event.Type, "attempt", d.Attempt,
-		"outcome", res.Outcome, "detail", res.Detail, "failures", r.unsaid.Load())
+		"outcome", res.Outcome, "detail", res.Detail, "failures", max(1, r.unsaid.Load())) // 0: a recovery was told of meanwhile
 	r.said(res, now)
 }
 

@@ -29,14 +29,14 @@ func TestThrottle(t *testing.T) {
 		for range 5 {
 			one()
 		}
-		time.Sleep(logEvery)
+		<-time.After(logEvery)
 		if got := one(); got != 5 {
 			t.Errorf("the next line tells of %d that were left out, want 5", got)
 		}
 		for range 7 {
 			one()
 		}
-		time.Sleep(2 * logEvery)
+		<-time.After(2 * logEvery)
 		synctest.Wait()
 		if len(told) != 1 || told[0] != 7 {
 			t.Errorf("after the flood %v are told of, want the last 7", told)
