@@ -136,7 +136,7 @@ func (q *queue) apply(batch *pebble.Batch, group []*settlement) error {
 		q.keepCursor(batch)
 	}
 	if !batch.Empty() {
-		must(batch.Set(prefix(kindSettled, q.number), q.settledValue(), nil))
+		must(batch.Set(prefix(kindSettled, q.number), settledValue(q.settled, q.deadAll), nil))
 	}
 	return q.b.db.ApplyNoSyncWait(batch, pebble.Sync)
 }
@@ -204,8 +204,9 @@ func (q *queue) end(batch *pebble.Batch, l *lease, c change) {
 	q.settled++
 }
 
-func (q *queue) settledValue() []byte {
-	return binary.BigEndian.AppendUint64(uint64Value(q.settled), q.deadAll)
+// settledValue is the stored counters of settled events and of dead letters.
+func settledValue(settled, dead uint64) []byte {
+	return binary.BigEndian.AppendUint64(uint64Value(settled), dead)
 }
 
 // appendPast is the value of a delivered event or a dead letter: attempts, the reason (with its length), and the record with the checksum that

@@ -152,18 +152,17 @@ func (q *queue) first(from, to []byte) ([]byte, error) {
 
 // dropDead drops dead letters up to a time, and counts them.
 func (q *queue) dropDead(until uint64) error {
-	return q.chunks(prefix(kindDead, q.number), seqKey(kindDead, q.number, until), func(batch *pebble.Batch, key, _ []byte) bool {
+	gone := effect{dead: -1}
+	return q.chunks(prefix(kindDead, q.number), seqKey(kindDead, q.number, until), gone, func(batch *pebble.Batch, key, _ []byte) bool {
 		must(batch.Delete(key, nil))
-		q.deadAll--
-		q.dead.Add(-1)
 		return true
 	})
 }
 
 // giveUp makes dead letters of the events received before a time. Their places in lanes stay and are passed over if the queue is ever served again.
 func (q *queue) giveUp(before time.Time) error {
-	now := stamp(q.b.now())
-	return q.chunks(prefix(kindPending, q.number), seqKey(kindPending, q.number, q.tail.Load()+1), func(batch *pebble.Batch, key, value []byte) bool {
+	now, until := stamp(q.b.now()), seqKey(kindPending, q.number, q.tail.Load()+1)
+	return q.chunks(prefix(kindPending, q.number), until, effect{settled: 1, dead: 1}, func(batch *pebble.Batch, key, value []byte) bool {
 		received, _, err := recordSubject(value)
 		if err == nil && !received.Before(before) {
 			return false
@@ -171,26 +170,26 @@ func (q *queue) giveUp(before time.Time) error {
 		seq, _ := keyPart(key, 0)
 		must(batch.Delete(key, nil))
 		must(batch.Set(seqKey(kindDead, q.number, now, seq), appendPast(0, reasonNotServed, value), nil))
-		q.deadAll++
-		q.settled++
-		q.dead.Add(1)
-		q.pending.Add(-1)
 		return true
 	})
 }
 
+// effect is by how much an event that is swept changes the counters.
+type effect struct{ settled, dead int }
+
 // chunks walks a range and applies what visit puts into the batches, with the counters, until visit returns false.
-func (q *queue) chunks(from, to []byte, visit func(batch *pebble.Batch, key, value []byte) bool) error {
+func (q *queue) chunks(from, to []byte, each effect, visit func(batch *pebble.Batch, key, value []byte) bool) error {
 	for more := true; more; {
 		var err error
-		if from, more, err = q.chunk(from, to, visit); err != nil {
+		if from, more, err = q.chunk(from, to, each, visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (q *queue) chunk(from, to []byte, visit func(batch *pebble.Batch, key, value []byte) bool) (next []byte, more bool, err error) {
+// chunk is one batch of chunks. An error leaves the counters as they were, like what they count.
+func (q *queue) chunk(from, to []byte, each effect, visit func(batch *pebble.Batch, key, value []byte) bool) (next []byte, more bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it, err := q.b.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
@@ -215,10 +214,15 @@ func (q *queue) chunk(from, to []byte, visit func(batch *pebble.Batch, key, valu
 	if n == 0 {
 		return nil, false, batch.Close()
 	}
-	must(batch.Set(prefix(kindSettled, q.number), q.settledValue(), nil))
+	settled := q.settled + uint64(n*each.settled)            //nolint:gosec // not negative
+	deadAll := uint64(int64(q.deadAll) + int64(n*each.dead)) //nolint:gosec // a count of events
+	must(batch.Set(prefix(kindSettled, q.number), settledValue(settled, deadAll), nil))
 	if err := q.b.db.Apply(batch, pebble.NoSync); err != nil {
-		return nil, false, err
+		return nil, false, errors.Join(err, batch.Close())
 	}
+	q.settled, q.deadAll = settled, deadAll
+	q.dead.Add(int64(n * each.dead))
+	q.pending.Add(-int64(n * each.settled))
 	return next, more, batch.Close()
 }
 
@@ -237,8 +241,11 @@ func (q *queue) releaseSpace(atLeast uint64) (released bool, err error) {
 	if oldest < q.released+atLeast {
 		return false, nil
 	}
+	if err := q.b.db.DeleteRange(seqKey(kindPending, q.number, 0), seqKey(kindPending, q.number, oldest), pebble.NoSync); err != nil {
+		return false, err
+	}
 	q.released = oldest
-	return true, q.b.db.DeleteRange(seqKey(kindPending, q.number, 0), seqKey(kindPending, q.number, oldest), pebble.NoSync)
+	return true, nil
 }
 
 // makeRoom drops delivered events, the older half first, and gives back the space of what is settled. It compacts only ranges in which
