@@ -34,6 +34,7 @@ type life struct {
 	cancel context.CancelFunc
 	ended  chan error  // what Run returned
 	up     atomic.Bool // it has started
+	doom   atomic.Pointer[doom]
 
 	mu    sync.RWMutex // held for writing by a crash, for reading by whoever notes what happened
 	alive bool
@@ -121,6 +122,36 @@ func (l *life) crash(percent int) {
 	l.client.CloseIdleConnections()
 }
 
+// sight is something that platforms or targets see of the receiver.
+type sight int
+
+const (
+	sightAck  sight = iota // a platform was told that all is well
+	sightTry               // a target was handed an event
+	sightDone              // a target has answered for good
+)
+
+// doom ends a life at the instant at which something is seen of it for the n-th time: what was promised by then must be durable.
+type doom struct {
+	what  sight
+	left  atomic.Int64
+	crash func()
+}
+
+// dooms sets when this life ends.
+func (l *life) dooms(what sight, times int, crash func()) {
+	d := &doom{what: what, crash: crash}
+	d.left.Store(int64(times))
+	l.doom.Store(d)
+}
+
+// saw is called when something was seen, and noted.
+func (l *life) saw(what sight) {
+	if d := l.doom.Load(); d != nil && d.what == what && d.left.Add(-1) == 0 {
+		d.crash()
+	}
+}
+
 // fatal is how the receiver ends its own process: after a failed sync the file system may have kept anything of what was not synced.
 func (l *life) fatal(detail string) {
 	l.w.count(effectExit, detail)
@@ -152,6 +183,18 @@ func (l *life) stop() error {
 	case <-time.After(2 * hangs):
 		return fmt.Errorf("the receiver did not stop within %s", 2*hangs)
 	}
+}
+
+// over waits for the end of the life, for so many looks at most.
+func (l *life) over(looks int) {
+	eventually(time.Duration(looks)*poll, func() bool {
+		select {
+		case <-l.died:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // ready waits until the receiver is ready, or dies. False: it did neither.

@@ -185,6 +185,13 @@ func (m *model) died() {
 	clear(m.busy)
 }
 
+// now is the model's clock.
+func (m *model) now() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.clock
+}
+
 // missing counts what was acknowledged and is not done, and names one.
 func (m *model) missing() (n int, one string) {
 	m.mu.Lock()

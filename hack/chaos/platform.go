@@ -151,6 +151,9 @@ func (s *sender) send(ctx context.Context, r *record, body []byte) bool {
 	}
 	acked := false
 	l.while(func() { acked = s.judge(l, r, sim, changes, res.StatusCode, answer) })
+	if acked {
+		l.saw(sightAck)
+	}
 	return acked
 }
 

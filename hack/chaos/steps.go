@@ -133,18 +133,41 @@ func (s *story) end(class string, percent int) error {
 	}
 }
 
+// crashSoon ends a life: at once, before one of its next operations on files, or at the instant at which it has made a promise. For that, the
+// target holds back its answers for a while: then no settlement's sync makes durable what came in, which must be so by itself; and when it goes on,
+// subjects have something waiting behind what is settled.
 func (s *story) crashSoon(l *life, percent int) {
-	if s.random.IntN(4) > 0 {
+	crash := func() { l.crash(percent) }
+	switch s.random.IntN(6) {
+	case 0:
+	case 1, 2:
 		l.faults.arm(rule{
-			kinds: []kind{pick(s.random, opWrite, opSync, opSync, opCreate, opRename, opRemove)}, skip: s.random.IntN(30), times: 1,
-			crash: func() { l.crash(percent) },
+			kinds: []kind{pick(s.random, opWrite, opSync, opSync, opCreate, opRename, opRemove)}, skip: s.random.IntN(30), times: 1, crash: crash,
 		})
-		select {
-		case <-l.died:
-		case <-time.After(100 * time.Millisecond):
-		}
+		l.over(50)
+	case 3, 4:
+		free := s.holdTargets()
+		l.dooms(sightAck, 1+s.random.IntN(30), crash)
+		s.deal(30)
+		l.over(100)
+		defer free()
+	default:
+		free := s.holdTargets()
+		s.progress(30)
+		l.dooms(pick(s.random, sightTry, sightTry, sightDone), 1+s.random.IntN(30), crash)
+		free()
+		l.over(100)
 	}
-	l.crash(percent)
+	crash()
+}
+
+// holdTargets has all targets hold back their answers until free is called.
+func (s *story) holdTargets() (free func()) {
+	stuck := make(chan struct{})
+	m := *s.mood.Load()
+	m.stuck = stuck
+	s.mood.Store(&m)
+	return func() { close(stuck) }
 }
 
 // jump sets the clock.

@@ -122,13 +122,16 @@ func (s *story) tell() error {
 			return err
 		}
 	}
+	if s.model.failed() {
+		return nil // what comes after proves nothing
+	}
 	return s.conclude()
 }
 
 // send starts the platforms.
 func (s *story) send(ctx context.Context) {
 	var running sync.WaitGroup
-	subjects, count := 3+s.random.IntN(4), 20+s.random.IntN(30)
+	subjects, count := 3+s.random.IntN(4), 30+s.random.IntN(30)
 	for i, e := range s.endpoints {
 		for subject := range subjects {
 			tries := 40
@@ -252,9 +255,12 @@ func (s *story) drain() error {
 	}
 }
 
+// stalled is after how many looks without any attempt what is missing does not come any more.
+const stalled = 10_000
+
 // empty waits until all is delivered, and checks that it is.
 func (s *story) empty() {
-	held := holdings{pending: -1}
+	held, last, still := holdings{pending: -1}, 0, 0
 	drained := eventually(hangs, func() bool {
 		select {
 		case <-s.live.died:
@@ -265,8 +271,14 @@ func (s *story) empty() {
 		}
 		held = s.holdings()
 		missing, _ := s.model.missing()
-		return held.pending == 0 && (missing == 0 || s.model.damaged)
-	})
+		if still++; last != s.model.now() || missing == 0 {
+			last, still = s.model.now(), 0
+		}
+		if held.pending == 0 {
+			return missing == 0 || s.model.damaged || still > stalled/20
+		}
+		return still > stalled
+	}) && held.pending == 0
 	missing, one := s.model.missing()
 	switch {
 	case missing > 0 && !s.model.damaged:

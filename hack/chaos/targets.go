@@ -13,8 +13,9 @@ import (
 
 // mood is how all targets behave at present.
 type mood struct {
-	failing int           // in percent of the attempts
-	slow    time.Duration // at most
+	failing int             // in percent of the attempts
+	slow    time.Duration   // at most
+	stuck   <-chan struct{} // none answers before it is closed
 }
 
 // fakeTarget takes events, fails, is slow, and refuses some for good: always the same ones.
@@ -37,8 +38,15 @@ func (t *fakeTarget) Send(ctx context.Context, e *event.Event, _ int) target.Res
 		<-ctx.Done()
 		return gone
 	}
+	t.l.saw(sightTry)
 	m := t.l.w.mood.Load()
 	fails, pause := t.dice(m)
+	if m.stuck != nil {
+		select {
+		case <-m.stuck:
+		case <-ctx.Done():
+		}
+	}
 	wait(ctx, pause)
 	res := target.Result{Class: target.Delivered, Outcome: target.Outcome2xx}
 	switch {
@@ -53,6 +61,9 @@ func (t *fakeTarget) Send(ctx context.Context, e *event.Event, _ int) target.Res
 	if a != nil && !t.l.while(func() { t.l.w.model.finish(a, res.Class != target.Retryable) }) {
 		<-ctx.Done()
 		return gone
+	}
+	if res.Class != target.Retryable {
+		t.l.saw(sightDone)
 	}
 	return res
 }
