@@ -122,36 +122,6 @@ func (l *life) crash(percent int) {
 	l.client.CloseIdleConnections()
 }
 
-// sight is something that platforms or targets see of the receiver.
-type sight int
-
-const (
-	sightAck  sight = iota // a platform was told that all is well
-	sightTry               // a target was handed an event
-	sightDone              // a target has answered for good
-)
-
-// doom ends a life at the instant at which something is seen of it for the n-th time: what was promised by then must be durable.
-type doom struct {
-	what  sight
-	left  atomic.Int64
-	crash func()
-}
-
-// dooms sets when this life ends.
-func (l *life) dooms(what sight, times int, crash func()) {
-	d := &doom{what: what, crash: crash}
-	d.left.Store(int64(times))
-	l.doom.Store(d)
-}
-
-// saw is called when something was seen, and noted.
-func (l *life) saw(what sight) {
-	if d := l.doom.Load(); d != nil && d.what == what && d.left.Add(-1) == 0 {
-		d.crash()
-	}
-}
-
 // fatal is how the receiver ends its own process: after a failed sync the file system may have kept anything of what was not synced.
 func (l *life) fatal(detail string) {
 	l.w.count(effectExit, detail)
