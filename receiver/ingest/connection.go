@@ -37,6 +37,7 @@ type connection struct {
 	cutOff         atomic.Bool  // there is nobody to say farewell to
 	begun          time.Time    // when the callback came that is at work; zero: none is. The goroutine's own
 	ended          bool         // nothing more can be read. The goroutine's own
+	fetched        bool         // something was read since the last request was answered. The goroutine's own
 	reads, writes  deadline
 }
 
@@ -77,6 +78,19 @@ func isStranger(ctx *fasthttp.RequestCtx) bool {
 	return ok && !c.Proven()
 }
 
+// floods says whether a stranger has sent this request before it had the answer to the last one. No platform does so, and a connection that always
+// has a next request at hand never waits, but keeps a processor from all others for as long as the scheduler lets it. It is to be called once for
+// each request, at its end.
+func floods(ctx *fasthttp.RequestCtx) bool {
+	c, ok := ctx.Conn().(*connection)
+	if !ok {
+		return false
+	}
+	waited := c.fetched
+	c.fetched = false
+	return !waited && !c.Proven()
+}
+
 // brokeOff says whether a request that seems to be complete was cut off instead: fasthttp takes an end of the connection between two chunks, or in
 // what follows the last, for that of the body. It asks for more only if there must be more.
 func brokeOff(ctx *fasthttp.RequestCtx) bool {
@@ -114,7 +128,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Read(p)
-	c.ended = err != nil
+	c.ended, c.fetched = err != nil, c.fetched || n > 0
 	if first && err == nil {
 		c.state.Store(int32(active))
 		c.reads.wanted = time.Now().Add(c.requestTimeout)

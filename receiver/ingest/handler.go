@@ -118,7 +118,7 @@ type callback struct {
 func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 	start := h.now()
 	ep := h.table.Load().find(&ctx.Request.Header)
-	defer h.closeIfDraining(ctx) // the stop may have begun meanwhile
+	defer h.closeIfLast(ctx) // the stop may have begun meanwhile
 	if ep == nil {
 		skip(ctx)
 		h.metrics.unrouted.Inc()
@@ -142,8 +142,8 @@ func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 // replica, before this one closes its port: a callback sent into a connection that is being closed is lost.
 func (h *Handler) Drain() { h.draining.Store(true) }
 
-func (h *Handler) closeIfDraining(ctx *fasthttp.RequestCtx) {
-	if h.draining.Load() {
+func (h *Handler) closeIfLast(ctx *fasthttp.RequestCtx) {
+	if floods(ctx) || h.draining.Load() {
 		ctx.SetConnectionClose()
 	}
 }
