@@ -70,7 +70,10 @@ func newLoader(paths []string, stdin io.Reader, log *slog.Logger, d *definition)
 // agree on it: many programs empty a file before they write it, and a reading in between would take an endpoint away. The result is the
 // caller's to read only.
 func (l *Loader) Load(ctx context.Context) (*Manifests, error) {
-	files, err := l.reader.read()
+	files, err := l.reader.read(ctx)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &InvalidError{problems: err}
 	}

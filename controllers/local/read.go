@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,38 +32,6 @@ func (m *manifest) text(field string) string {
 	return s
 }
 
-// reader reads manifests from files, directories and standard input ("-").
-type reader struct {
-	paths []string
-	stdin io.Reader
-	// input is what standard input held: it can be read only once.
-	input []byte
-}
-
-// file is a file as it was read.
-type file struct {
-	name string
-	data []byte
-	// searched says that it was found in a directory, not named by the user.
-	searched bool
-}
-
-// read returns the files as they are now, and one error for each that can't be read.
-func (r *reader) read() ([]file, error) {
-	var all []file
-	var problems []error
-	for _, path := range r.paths {
-		names, err := manifestFiles(path)
-		problems = append(problems, err)
-		for _, name := range names {
-			data, err := r.readFile(name)
-			problems = append(problems, err)
-			all = append(all, file{name: name, data: data, searched: name != path})
-		}
-	}
-	return all, errors.Join(problems...)
-}
-
 // empty says whether a file holds nothing but white space: somebody is about to write it, or lost what was in it. In neither case are
 // the objects in it meant to go.
 func (f *file) empty() bool {
@@ -78,20 +45,6 @@ func emptyError(name string) error {
 		return errors.New("standard input is empty: write manifests to it, or leave out -f -")
 	}
 	return fmt.Errorf("%s is empty: write the manifest into it, or remove the file", name)
-}
-
-func (r *reader) readFile(name string) ([]byte, error) {
-	if name != "-" {
-		return os.ReadFile(name)
-	}
-	if r.input == nil {
-		data, err := io.ReadAll(r.stdin)
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		r.input = append([]byte{}, data...)
-	}
-	return r.input, nil
 }
 
 // manifestFiles returns path itself, or the manifests in it if it is a directory, in lexical order. Hidden files and directories

@@ -91,11 +91,11 @@ func (f Files) readRevision() (string, error) {
 		return "", nil
 	}
 	line, err := readFile(anywhere{}, f.Revision, MaxRevisionBytes+2) // with its line break
-	tooLarge := errors.Is(err, errTooLarge)
+	tooLarge := errors.Is(err, ErrTooLarge)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	case errors.Is(err, errNoFile):
+	case errors.Is(err, ErrNotRegular):
 		return "", fmt.Errorf("revision file %s is not a regular file: write the revision into one, or remove it", f.Revision)
 	case err != nil && !tooLarge:
 		return "", fmt.Errorf("read revision: %w", err)
@@ -110,9 +110,9 @@ func (f Files) readRevision() (string, error) {
 func (f Files) readDocument() (string, error) {
 	document, err := readFile(anywhere{}, f.Config, MaxBytes)
 	switch {
-	case errors.Is(err, errNoFile):
+	case errors.Is(err, ErrNotRegular):
 		return "", fmt.Errorf("config %s is not a regular file: write the configuration into one", f.Config)
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, ErrTooLarge):
 		return "", fmt.Errorf("config %s is larger than %d bytes: serve fewer endpoints with it", f.Config, MaxBytes)
 	case err != nil:
 		return "", fmt.Errorf("open config: %w", err)
@@ -141,9 +141,9 @@ func (f Files) readSecrets(files []SecretFile) (Secrets, map[SecretFile]string) 
 			secrets[name] = TrimLineBreak(value)
 		case errors.Is(err, fs.ErrNotExist):
 			unreadable[name] = fmt.Sprintf("secret file %q is missing: create the Secret and the key that the endpoint names", name)
-		case errors.Is(err, errNoFile):
+		case errors.Is(err, ErrNotRegular):
 			unreadable[name] = fmt.Sprintf("secret file %q is not a regular file: name the file that holds the credential", name)
-		case errors.Is(err, errTooLarge):
+		case errors.Is(err, ErrTooLarge):
 			unreadable[name] = fmt.Sprintf("secret file %q: larger than %d bytes: name a smaller file", name, MaxSecretBytes)
 		default:
 			unreadable[name] = fmt.Sprintf("secret file %q: %v", name, err)

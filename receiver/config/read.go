@@ -6,10 +6,23 @@ import (
 	"os"
 )
 
+// What ReadRegular says of a file that it does not read.
 var (
-	errNoFile   = errors.New("not a regular file")
-	errTooLarge = errors.New("too large")
+	// ErrNotRegular: it is a directory, a pipe, a socket or a device.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrTooLarge: it holds more than the limit.
+	ErrTooLarge = errors.New("too large")
 )
+
+// ReadRegular returns what a regular file holds, at the end of whatever symbolic links, if that is no more than limit bytes. It neither waits for
+// a pipe nor reads anything without end: the error is ErrNotRegular or ErrTooLarge then, and otherwise the file system's.
+func ReadRegular(name string, limit int64) ([]byte, error) {
+	data, err := readFile(anywhere{}, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(data), nil
+}
 
 // tree is where files are: below an os.Root, or anywhere.
 type tree interface {
@@ -32,7 +45,7 @@ func readFile(t tree, name string, limit int64) (string, error) {
 	if info, err := t.Stat(name); err != nil {
 		return "", err
 	} else if !info.Mode().IsRegular() {
-		return "", errNoFile
+		return "", ErrNotRegular
 	}
 	file, err := t.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
@@ -44,16 +57,16 @@ func readFile(t tree, name string, limit int64) (string, error) {
 	case err != nil:
 		return "", err
 	case !info.Mode().IsRegular():
-		return "", errNoFile
+		return "", ErrNotRegular
 	case info.Size() > limit:
-		return "", errTooLarge
+		return "", ErrTooLarge
 	}
 	data, err := io.ReadAll(io.LimitReader(file, limit+1)) // it may grow meanwhile
 	switch {
 	case err != nil:
 		return "", err
 	case int64(len(data)) > limit:
-		return "", errTooLarge
+		return "", ErrTooLarge
 	}
 	return string(data), nil
 }

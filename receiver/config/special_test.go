@@ -103,7 +103,7 @@ func TestReadFile_swapped(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, nil, 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readFile(swapped{to: pipe}, file, 1); !errors.Is(err, errNoFile) {
-		t.Errorf("error is %v, want %v", err, errNoFile)
+	if _, err := readFile(swapped{to: pipe}, file, 1); !errors.Is(err, ErrNotRegular) {
+		t.Errorf("error is %v, want %v", err, ErrNotRegular)
 	}
 }
