@@ -6,7 +6,10 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/time/rate"
 
 	"github.com/hookbay/hookbay/receiver/conns"
 )
@@ -37,6 +41,9 @@ const (
 	idleTimeout    = 120 * time.Second
 	maxHeaderBytes = 16 << 10
 )
+
+// scrapeLogEvery is how often trouble with metrics is told.
+const scrapeLogEvery = time.Minute
 
 // maxReasonBytes bounds what /readyz says.
 const maxReasonBytes = 512
@@ -63,7 +70,7 @@ func NewHandler(o Options) http.Handler {
 	})
 	mux.HandleFunc("GET /configz", func(w http.ResponseWriter, _ *http.Request) { writeConfig(w, o.Config()) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelError),
+		ErrorLog: &scrapeLog{log: o.Log, paced: rate.Sometimes{Interval: scrapeLogEvery}},
 		// One collector in trouble must not hide what the others know.
 		ErrorHandling: promhttp.ContinueOnError,
 	}))
@@ -82,6 +89,28 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 	conns.Track(s, time.Now)
 	return s
+}
+
+// scrapeLog takes what promhttp has to say: a line for each family of metrics. Of a client that has gone away nothing is told, of the rest one
+// line in a while.
+type scrapeLog struct {
+	log   *slog.Logger
+	paced rate.Sometimes
+}
+
+// Println implements promhttp.Logger.
+func (l *scrapeLog) Println(v ...any) {
+	for _, part := range v {
+		if err, ok := part.(error); ok && connectionFailed(err) {
+			return
+		}
+	}
+	l.paced.Do(func() { l.log.Error("Metrics cannot be told", "error", strings.TrimSpace(fmt.Sprintln(v...))) })
+}
+
+func connectionFailed(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+	return ok
 }
 
 // oneLine makes a reason fit for a probe's event and a condition's message, whatever an engine has to say.
