@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ type Options struct {
 	Now func() time.Time
 	// FS is the file system that DataDir is on. Nil: the operating system's.
 	FS vfs.FS
-	// Fatal ends the process when the buffer can't go on, and must not return. Nil: it panics. See disk.Options.
+	// Fatal ends the process when the buffer can't go on, and must not return. Nil: it exits with 1; the log has said why. See disk.Options.
 	Fatal func(detail string)
 
 	// openBuffer and newSource stand in for the disk and the platforms in tests.
@@ -161,6 +162,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(string) { os.Exit(1) } // nothing in it can be trusted to stop in order
 	}
 	if o.newSource == nil {
 		o.newSource = sources.New
