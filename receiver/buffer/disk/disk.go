@@ -84,7 +84,7 @@ func Open(o Options) (*Buffer, error) {
 	b := &Buffer{log: o.Log, now: o.Now, options: o, closed: make(chan struct{}), queues: map[string]*queue{}}
 	dir, err := create(o)
 	if err != nil {
-		return nil, fmt.Errorf("make the buffer in %s: %w", o.Dir, err)
+		return nil, explainDenied(o, fmt.Errorf("make the buffer in %s: %w", o.Dir, err))
 	}
 	if onDisk {
 		// Events are people's messages. A mounted volume belongs to somebody else, who has seen to that.
@@ -95,7 +95,7 @@ func Open(o Options) (*Buffer, error) {
 		b.space.freeInterval = freeInterval
 	}
 	if err := b.start(o, dir); err != nil {
-		return nil, err
+		return nil, explainDenied(o, err)
 	}
 	b.space.refresh()
 	b.appender.start()

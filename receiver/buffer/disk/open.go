@@ -62,6 +62,9 @@ func (b *Buffer) open(o Options, dir string) error {
 	if errors.Is(err, syscall.EAGAIN) {
 		return fmt.Errorf("open the buffer in %s: another receiver uses it: end that one, or use another directory: %w", o.Dir, err)
 	}
+	if denied(err) {
+		return fmt.Errorf("open the buffer in %s: %w", o.Dir, err)
+	}
 	if err != nil {
 		return fmt.Errorf("open the buffer in %s (if another receiver uses it, end that one; if a file is damaged, %s): %w", o.Dir, withoutCopy, err)
 	}
@@ -78,7 +81,11 @@ func (b *Buffer) open(o Options, dir string) error {
 // openPebble makes errors of the panics that Pebble may end a failed start with.
 func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			db, err = nil, fmt.Errorf("pebble stopped while it opened: %w", p)
+		default:
 			db, err = nil, fmt.Errorf("pebble stopped while it opened: %v", p)
 		}
 	}()
