@@ -110,6 +110,7 @@ type callback struct {
 	bodyRead bool  // to its end
 	borrowed bool  // the engine may still read buf: it gave up rather than finished
 	stranger bool  // the connection had not proven itself when this came in
+	verified bool  // the platform sent it
 	place    place // among those that wait to be stored
 	waited   bool  // for the store, and so there is something to learn
 }
@@ -134,7 +135,9 @@ func (h *Handler) ServeHTTP(ctx *fasthttp.RequestCtx) {
 		ep.stored.write(ctx, fasthttp.StatusOK)
 		ep.metrics.count(c.outcome, start)
 	}
-	ep.metrics.answered(h.now().Sub(start), ep.within)
+	if c.verified { // how long strangers take over theirs is their own doing
+		ep.metrics.answered(h.now().Sub(start), ep.within)
+	}
 	h.release(c)
 }
 

@@ -223,7 +223,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	expect(`
-# HELP hookbay_answers_late_total Answers given after the platform's time limit.
+# HELP hookbay_answers_late_total Answers to verified callbacks that were given after the platform's time limit.
 # TYPE hookbay_answers_late_total counter
 hookbay_answers_late_total{endpoint="shop/a"} 1
 hookbay_answers_late_total{endpoint="shop/b"} 0

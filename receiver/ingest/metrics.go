@@ -58,7 +58,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"endpoint", "outcome"}),
 		answers: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "hookbay_answer_seconds",
-			Help: "Time from a callback's head to its answer. Compare it with hookbay_answer_limit_seconds.",
+			Help: "Time from a verified callback's head to its answer. Compare it with hookbay_answer_limit_seconds.",
 			// The platforms' limits, 0.5 s and 2 s, and the points at which storing gives up, 0.4 s and 1.6 s, are bounds of buckets.
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2, .3, .4, .5, .75, 1, 1.6, 2, 5},
 		}, []string{"endpoint"}),
@@ -68,7 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"endpoint"}),
 		late: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbay_answers_late_total",
-			Help: "Answers given after the platform's time limit.",
+			Help: "Answers to verified callbacks that were given after the platform's time limit.",
 		}, []string{"endpoint"}),
 		skew: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hookbay_clock_skew_seconds",
@@ -178,7 +178,7 @@ func (em *endpointMetrics) refused(reason source.Reason, now time.Time) {
 	em.lastRefused.Set(seconds(now))
 }
 
-// answered takes note of how long an answer took.
+// answered takes note of how long the answer to a verified callback took.
 func (em *endpointMetrics) answered(took, limit time.Duration) {
 	em.answers.Observe(took.Seconds())
 	if took > limit {

@@ -23,6 +23,7 @@ func verifyBody(c *callback) *source.Refusal {
 	if refusal != nil {
 		return refusal
 	}
+	c.verified = true
 	c.ep.metrics.used(proof.Key, c.start)
 	if conn, ok := c.ctx.Conn().(*connection); ok {
 		conn.begin(c.start)
