@@ -43,6 +43,14 @@ func TestCheck(t *testing.T) {
 			values: map[string]string{"app": "hunter2", "ca": "hunter2"},
 			want:   []string{"spec.target.caBundleRef: the key ca of shop holds no certificate"},
 		},
+		"an app secret and a token that are too large": {
+			target: only(func(t *hookbayv1alpha1.Target) { t.BearerTokenRef = ref("token") }),
+			values: map[string]string{"app": strings.Repeat("hunter2", 1<<18), "token": strings.Repeat("hunter2", 1<<14)},
+			want: []string{
+				"read the app secrets: spec.source.lazada.appSecretRefs: the key app of shop holds 1835008 bytes, and a credential has 16384 at most: ",
+				"spec.target.bearerTokenRef: the key token of shop holds 114688 bytes, and a credential has 16384 at most: ",
+			},
+		},
 		"an app secret that is empty, and a target as bad": {
 			target: all,
 			values: map[string]string{"app": "", "sign": "hunter2", "ca": "hunter2", "token": "hunter2"},

@@ -20,11 +20,25 @@ func (s Secrets) Get(f SecretFile) (string, error) {
 	return v, nil
 }
 
-// All returns the secrets in several files, in their order.
+// MaxCredentialBytes bounds a key, a password or a token. The platforms' have 32 bytes or so, tokens that hold claims a few thousand, and few servers
+// take a header of more than this.
+const MaxCredentialBytes = 16 << 10
+
+// Credential returns the secret in a file, as Get does, which must be no larger than a credential may be.
+func (s Secrets) Credential(f SecretFile) (string, error) {
+	v, err := s.Get(f)
+	if err == nil && len(v) > MaxCredentialBytes {
+		return "", fmt.Errorf("secret file %q holds %d bytes, and a credential has %d at most: put the credential alone into that key of the Secret",
+			f, len(v), MaxCredentialBytes)
+	}
+	return v, err
+}
+
+// All returns the credentials in several files, in their order.
 func (s Secrets) All(files []SecretFile) ([]string, error) {
 	values := make([]string, 0, len(files))
 	for _, f := range files {
-		v, err := s.Get(f)
+		v, err := s.Credential(f)
 		if err != nil {
 			return nil, err
 		}

@@ -84,12 +84,12 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	}
 	var token string
 	if cfg.BearerTokenFile != "" {
-		if token, err = secrets.Get(cfg.BearerTokenFile); err != nil {
+		if token, err = secrets.Credential(cfg.BearerTokenFile); err != nil {
 			return nil, fmt.Errorf("target.bearerTokenFile: %w", err)
 		}
 	}
 	if cfg.SigningSecretFile != "" {
-		secret, err := secrets.Get(cfg.SigningSecretFile)
+		secret, err := secrets.Credential(cfg.SigningSecretFile)
 		if err != nil {
 			return nil, fmt.Errorf("target.signingSecretFile: %w", err)
 		}

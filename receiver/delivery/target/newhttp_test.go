@@ -59,6 +59,10 @@ func TestNewHTTP_refuses(t *testing.T) {
 		"no bearer token": {
 			config.Target{URL: "http://h", BearerTokenFile: "t"}, nil, HTTPOptions{}, `target.bearerTokenFile: secret file "t" is missing`,
 		},
+		"a bearer token that no server takes": {
+			config.Target{URL: "http://h", BearerTokenFile: "t"}, config.Secrets{"t": strings.Repeat("hidden", 20000)}, HTTPOptions{},
+			`target.bearerTokenFile: secret file "t" holds 120000 bytes, and a credential has 16384 at most`,
+		},
 		"a bearer token of two lines": {
 			config.Target{URL: "http://h", BearerTokenFile: "t"}, config.Secrets{"t": "hidden\nhidden"}, HTTPOptions{},
 			`target.bearerTokenFile "t" holds a line break`,
