@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -26,10 +27,16 @@ func (b *Buffer) start(o Options, dir string) error {
 		}
 	}
 	if cause == "" {
-		if err = b.open(o, dir); err == nil || !isDamage(err) {
+		if err := lostEnd(o.FS, dir); err != nil {
+			return fmt.Errorf("open the buffer in %s: %w", o.Dir, err)
+		}
+		if err = b.open(o, dir); err == nil || !isDamage(err) && unfitTables(err) == nil {
 			return err
 		}
 		cause = err.Error()
+		if names := unfitTables(err); names != nil {
+			cause = strings.Join(names, ", ") + ": missing, or not as long as it was"
+		}
 		if name, number, ok := damagedLog(o.FS, dir, err); ok {
 			if err := errors.Join(markDamage(o, name), mendLog(o.FS, name, number)); err != nil {
 				return fmt.Errorf("%s is damaged and cannot be mended: %w", name, err)

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -57,12 +57,13 @@ func marked(o Options) (string, error) {
 // rescue makes a new database of what can be read of the one in dir, and puts it in its place.
 func (b *Buffer) rescue(o Options, dir, cause string) error {
 	b.log.Warn("Buffer is damaged: what can be read is being saved", "cause", cause)
-	draft := o.FS.PathJoin(o.Dir, "buffer.new")
+	draft, mended := o.FS.PathJoin(o.Dir, "buffer.new"), o.FS.PathJoin(o.Dir, mendedDir)
 	if err := o.FS.RemoveAll(draft); err != nil {
 		return err
 	}
-	c := &copier{names: b.readNames(o), seen: map[uint32]*rescued{}, last: []byte{kindAppended}}
-	if err := c.copyAll(rescueOptions(o, b.space), dir, draft); err != nil {
+	c := &copier{names: b.readNames(o), seen: map[uint32]*rescued{}}
+	defer func() { _ = o.FS.RemoveAll(mended) }() // else the next rescue does it
+	if err := c.copyAll(b.log, rescueOptions(o, b.space), dir, mended, draft); err != nil {
 		return err
 	}
 	done := o.FS.PathJoin(o.Dir, rescuedName)
@@ -73,8 +74,12 @@ func (b *Buffer) rescue(o Options, dir, cause string) error {
 		return err
 	}
 	saved, lost := c.tally()
-	b.log.Error("Buffer was damaged: what could be read is saved, the rest is lost; what is left of the old files can be removed",
-		"cause", cause, "saved", saved, "lost", lost, "old", o.FS.PathJoin(o.Dir, keptName))
+	said := []any{"cause", cause, "saved", saved, "lost", lost, "old", o.FS.PathJoin(o.Dir, keptName)}
+	if saved == 0 && lost > 0 {
+		b.log.Error("Buffer was damaged and no event could be read: keep the old files, which are all that is left of them, and look for a copy of the damaged file", said...)
+		return nil
+	}
+	b.log.Error("Buffer was damaged: what could be read is saved, the rest is lost; the old files can be removed when nothing that is lost is missed", said...)
 	return nil
 }
 
@@ -118,15 +123,14 @@ type copier struct {
 	metas map[uint32]bool   // that were found
 	seen  map[uint32]*rescued
 	seq   uint64
-	gaps  int
-	last  []byte
 }
 
-func (c *copier) copyAll(opts *pebble.Options, from, to string) (err error) {
+func (c *copier) copyAll(log *slog.Logger, opts *pebble.Options, from, mended, to string) (err error) {
 	reading := *opts
 	reading.ReadOnly, reading.ErrorIfNotExists = true, true
-	known := &damagedFS{FS: reading.FS, bad: map[place]bool{}}
-	reading.FS, reading.EventListener = known, &pebble.EventListener{DataCorruption: known.found}
+	if err := mendTables(log, &reading, from, mended); err != nil {
+		return err
+	}
 	source, err := openPebble(from, &reading)
 	if err != nil {
 		return fmt.Errorf("read what is damaged: %w", err)
@@ -155,68 +159,18 @@ func ignoreDamage(err error) error {
 	return err
 }
 
-// walk visits all entries that can be read.
+// walk visits all entries.
 func (c *copier) walk(source *pebble.DB) error {
 	it, err := source.NewIter(nil)
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ; ok = it.Next() {
-		if !ok && it.Error() != nil {
-			if !isDamage(it.Error()) {
-				return errors.Join(it.Error(), ignoreDamage(it.Close()))
-			}
-			c.gaps++
-			ok = pass(it, c.last)
-		}
-		if !ok {
-			break
-		}
-		c.last = append(c.last[:0], it.Key()...)
+	for ok := it.First(); ok; ok = it.Next() {
 		if err := c.visit(it.Key(), it.Value()); err != nil {
 			return errors.Join(err, it.Close())
 		}
 	}
-	return ignoreDamage(it.Close())
-}
-
-// pass moves an iterator behind a damaged place, to the first key that can be read. False: there is none. Keys are taken as numbers of 16
-// bytes: blocks are contiguous, so that what is behind the place is found by steps that grow, and then by halving.
-func pass(it *pebble.Iterator, last []byte) bool {
-	const size = 16
-	start := new(big.Int).SetBytes(append(append([]byte(nil), last[:min(len(last), size)]...), make([]byte, max(0, size-len(last)))...))
-	try := func(step *big.Int) (good, end bool) {
-		n := new(big.Int).Add(start, step)
-		if n.BitLen() > 8*size {
-			return true, true
-		}
-		return it.SeekGE(n.FillBytes(make([]byte, size))) || it.Error() == nil, false
-	}
-	// Each miss costs a seek through all levels. So few steps are made: each 16 times the one before, then halves, down to the
-	// last byte of a sequence number behind its kind and queue, or to a sixty-fourth of what is damaged.
-	one := new(big.Int).Lsh(big.NewInt(1), 24)
-	low, high := new(big.Int), one
-	for {
-		good, end := try(high)
-		if end || good {
-			break
-		}
-		low, high = high, new(big.Int).Lsh(high, 4)
-	}
-	for {
-		gap := new(big.Int).Sub(high, low)
-		if gap.Cmp(one) <= 0 || gap.Cmp(new(big.Int).Rsh(high, 6)) <= 0 {
-			break
-		}
-		middle := new(big.Int).Add(low, gap.Rsh(gap, 1))
-		if good, _ := try(middle); good {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
-	_, end := try(high)
-	return !end && it.Valid()
+	return it.Close()
 }
 
 // visit copies an entry that stands for itself, and notes what is needed for the rest.
