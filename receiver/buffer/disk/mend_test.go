@@ -77,7 +77,7 @@ func eventsIn(t *testing.T, fs vfs.FS, name string) (events int, end int64) {
 		t.Fatal(err)
 	}
 	for _, block := range layout.Data {
-		end = max(end, int64(block.Offset+block.Length)) //nolint:gosec // small
+		end = max(end, int64(block.Offset+block.Length))
 	}
 	it, err := r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles)
 	if err != nil {

@@ -123,7 +123,7 @@ func fixBit(p []byte) bool {
 				body[i] ^= 1 << bit
 				return true
 			}
-			parts[bit] = castagnoli[byte(part)] ^ part>>8
+			parts[bit] = castagnoli[byte(part&0xff)] ^ part>>8
 		}
 	}
 	return false
