@@ -295,19 +295,7 @@ func TestDamagedTable(t *testing.T) {
 		return nil
 	}))
 	_, q = openQueueAt(t, Options{FS: counting, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	// The block is the one that begins last before the flipped bit.
-	block, times := int64(0), 0
-	for _, at := range reads {
-		if at <= size/2 {
-			block = max(block, at)
-		}
-	}
-	for _, at := range reads {
-		if at == block {
-			times++
-		}
-	}
-	if times != 1 {
+	if times := timesRead(reads, size/2); times != 1 {
 		t.Errorf("the damaged block was read %d times, want once: each time costs", times)
 	}
 	last, got := -1, 0
@@ -334,6 +322,22 @@ func TestDamagedTable(t *testing.T) {
 	if names, err := fs.List("data"); err != nil || slices.Contains(names, damageMark) || !slices.Contains(names, keptName) {
 		t.Errorf("files after the rescue: %q, %v", names, err)
 	}
+}
+
+// timesRead is how often the block was read that holds a place: the one that begins last before it.
+func timesRead(reads []int64, place int64) (times int) {
+	block := int64(0)
+	for _, at := range reads {
+		if at <= place {
+			block = max(block, at)
+		}
+	}
+	for _, at := range reads {
+		if at == block {
+			times++
+		}
+	}
+	return times
 }
 
 // endedByDamage reads events until the process ends, and returns what it leaves.

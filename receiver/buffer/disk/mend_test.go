@@ -129,7 +129,10 @@ func TestMend(t *testing.T) {
 				}
 			}, events, false},
 		}
-		for _, at := range []int64{0, end / 4, end / 2, end - 20, end + 10, size - 200, size - 70, size - 50, size - 10} {
+		for i, at := range []int64{0, end / 4, end / 2, end - 20, end + 10, size - 200, size - 70, size - 50, size - 10} {
+			if i%3 != tables%3 { // each table has its own places: all in all would take minutes with the race detector
+				continue
+			}
 			// What is behind the blocks need not show at once.
 			damages[fmt.Sprintf("a bit flipped at %d of %d", at, size)] = damage{func(t *testing.T, fs *vfs.MemFS) {
 				t.Helper()
