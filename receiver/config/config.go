@@ -82,32 +82,6 @@ type TencentIM struct {
 	Unsigned string `json:"unsigned,omitempty"`
 }
 
-// TargetHTTP is the only target type for now: a Service is rendered as its URL.
-const TargetHTTP = "HTTP"
-
-// Target is where events go.
-type Target struct {
-	Type string `json:"type"`
-	// URL is http or https, without user information or fragment.
-	URL string `json:"url"`
-	// Timeout bounds one attempt. Zero: 10 s.
-	Timeout Duration `json:"timeout,omitzero"`
-	// Headers are added to every delivery.
-	Headers []Header `json:"headers,omitempty"`
-	// BearerTokenFile holds the token sent as "Authorization: Bearer".
-	BearerTokenFile SecretFile `json:"bearerTokenFile,omitempty"`
-	// CABundleFile holds PEM certificates that the target's certificate must chain to, in place of the system's.
-	CABundleFile SecretFile `json:"caBundleFile,omitempty"`
-	// SigningSecretFile holds the Standard Webhooks secret ("whsec_" and base64) that deliveries are signed with.
-	SigningSecretFile SecretFile `json:"signingSecretFile,omitempty"`
-}
-
-// Header is one HTTP header.
-type Header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
 // What Delivery.Ordering can be.
 const (
 	OrderingSubject = "Subject"
@@ -131,27 +105,6 @@ type Retry struct {
 	MaxInterval     Duration `json:"maxInterval,omitzero"`
 	// MaxAge is the age at which an event whose attempt failed becomes a dead letter.
 	MaxAge Duration `json:"maxAge,omitzero"`
-}
-
-// The buffer types.
-const (
-	// BufferDisk keeps events in a store on the receiver's own disk.
-	BufferDisk = "Disk"
-	// BufferNone keeps nothing: a callback is acknowledged when the target has taken its events, while the platform waits. Of Delivery only
-	// MaxInFlight and Suspend count then, which refuses all callbacks, and of Buffer nothing else.
-	BufferNone = "None"
-)
-
-// Buffer says how events are kept.
-type Buffer struct {
-	// Type, empty: Disk. It can't change while the receiver runs.
-	Type string `json:"type,omitempty"`
-	// MaxBytes bounds the disk space that the endpoint's events may take; zero: what the file system has.
-	MaxBytes int64 `json:"maxBytes,omitempty"`
-	// DeduplicationWindow: zero means 7 h.
-	DeduplicationWindow Duration `json:"deduplicationWindow,omitzero"`
-	// Retention of delivered events: null means 24 h, "0s" none.
-	Retention *Duration `json:"retention,omitempty"`
 }
 
 // RateLimit bounds the callbacks that this receiver takes: at least one of RequestsPerSecond and PerTenant is set.

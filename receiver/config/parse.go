@@ -57,7 +57,8 @@ func (c *Config) Digest() string {
 // withoutValue keeps what a JSON error says of the place and drops what it quotes.
 func withoutValue(err error) error {
 	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: write %s", typ.Field, wanted(typ.Type))
+		field := strings.ReplaceAll(typ.Field, ".NATS.", ".") // what is embedded is no level of the document
+		return fmt.Errorf("%s: write %s", field, wanted(typ.Type))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the document breaks off: write the whole of it")

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // The bounds that Validate keeps.
@@ -191,44 +188,6 @@ func validateFile(at string, f SecretFile, p *problems) {
 	}
 }
 
-func (t *Target) validate(at string, p *problems) {
-	if t.Type != TargetHTTP {
-		p.add(at+".type", "write %s", TargetHTTP)
-	}
-	u, err := url.Parse(t.URL)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		p.add(at+".url", `write an address such as "http://chat.shop.svc:8080/events"`)
-	case u.User != nil:
-		p.add(at+".url", "remove the user information: credentials belong in a Secret, use bearerTokenFile")
-	case u.Fragment != "":
-		p.add(at+".url", `remove "#" and what follows: it is never sent`)
-	}
-	notNegative(at+".timeout", t.Timeout, p)
-	for i, h := range t.Headers {
-		h.validate(fmt.Sprintf("%s.headers[%d]", at, i), t.BearerTokenFile != "", p)
-	}
-	for field, f := range map[string]SecretFile{
-		"bearerTokenFile": t.BearerTokenFile, "caBundleFile": t.CABundleFile, "signingSecretFile": t.SigningSecretFile,
-	} {
-		if f != "" {
-			validateFile(at+"."+field, f, p)
-		}
-	}
-}
-
-func (h *Header) validate(at string, bearer bool, p *problems) {
-	if !httpguts.ValidHeaderFieldName(h.Name) {
-		p.add(at+".name", `write a header's name such as "X-Team"`)
-	}
-	if !httpguts.ValidHeaderFieldValue(h.Value) {
-		p.add(at+".value", "write it without line breaks and control characters")
-	}
-	if bearer && strings.EqualFold(h.Name, "Authorization") {
-		p.add(at+".name", "bearerTokenFile sets Authorization: keep one of the two")
-	}
-}
-
 func (d *Delivery) validate(at string, p *problems) {
 	if d.Ordering != "" && d.Ordering != OrderingSubject && d.Ordering != OrderingNone {
 		p.add(at+".ordering", "write %s or %s", OrderingSubject, OrderingNone)
@@ -242,19 +201,6 @@ func (d *Delivery) validate(at string, p *problems) {
 	notNegative(at+".retry.maxAge", r.MaxAge, p)
 	if r.InitialInterval > 0 && r.MaxInterval > 0 && r.InitialInterval > r.MaxInterval {
 		p.add(at+".retry.maxInterval", "write at least initialInterval")
-	}
-}
-
-func (b *Buffer) validate(at string, p *problems) {
-	if b.Type != "" && b.Type != BufferDisk && b.Type != BufferNone {
-		p.add(at+".type", "write %s or %s, or leave it out for %[1]s", BufferDisk, BufferNone)
-	}
-	if b.MaxBytes < 0 {
-		p.add(at+".maxBytes", "write a number of bytes, or leave it out for what the file system has")
-	}
-	notNegative(at+".deduplicationWindow", b.DeduplicationWindow, p)
-	if b.Retention != nil {
-		notNegative(at+".retention", *b.Retention, p)
 	}
 }
 
