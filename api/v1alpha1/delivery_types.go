@@ -22,9 +22,10 @@ type Delivery struct {
 	// ordering is Subject (default) or None.
 	//
 	// Subject: events of one subject (a conversation, a group, an order, an item) are delivered one at a time, in the order they were
-	// stored. A subject whose event is being retried waits; no other subject does. The order is kept within one buffer. With a
-	// Disk buffer that is one replica: two callbacks of one subject that reach different replicas may be delivered in either order. A consumer
-	// that needs the order sorts by the event's time, as both platforms advise, or the endpoint runs one replica.
+	// stored. A subject whose event is being retried waits; no other subject does. The order is kept within one buffer. With
+	// JetStream that is the endpoint, however many replicas it has. With a Disk buffer it is one replica: two callbacks of one subject that
+	// reach different replicas may be delivered in either order. A consumer that needs the order then sorts by the event's time, as both
+	// platforms advise, or the endpoint runs one replica, or takes JetStream.
 	//
 	// None: events of one subject may overtake each other and be delivered side by side.
 	// +optional
@@ -73,7 +74,7 @@ type Retry struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('10ms') && duration(self) <= duration('24h')`,message="write a duration from 10ms to 24h, such as \"5m\""
 	MaxInterval *metav1.Duration `json:"maxInterval,omitempty"`
 
-	// maxAge is the age at which an event whose attempt failed is not tried again and becomes a dead letter, which is kept on the volume
+	// maxAge is the age at which an event whose attempt failed is not tried again and becomes a dead letter, which is kept in the buffer
 	// for 14 days. It is judged when an attempt fails, so the wait before the last attempt, also one that the target asked for with
 	// Retry-After, may delay it. Default 24h; 1s to 336h (14 days). A longer one survives a longer outage of your service, and needs
 	// a buffer that holds as much.

@@ -13,6 +13,8 @@ type Receiver struct {
 	// replicas is how many receivers take callbacks side by side. Default 2; 1 to 32. With one replica, callbacks fail for the moment
 	// that its pod restarts: at updates of the receiver, and when its node is drained. Ignored if autoscaling is set.
 	//
+	// With a JetStream buffer they share one stream, and any of them may go or come at any time.
+	//
 	// With a Disk buffer each replica has its own volume and its own order and de-duplication: see buffer.type. A replica that is
 	// too many first stops taking callbacks, goes on delivering until its volume holds nothing undelivered, and only then goes.
 	// `kubectl scale` sets this field.
@@ -80,7 +82,7 @@ type Receiver struct {
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
 
 	// autoscaling changes the number of receivers with their load. Only with a buffer that is not on the replica's own disk: write
-	// buffer.type: None. Default: replicas, fixed.
+	// buffer.type: JetStream (or None). Default: replicas, fixed.
 	// +optional
 	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
 }

@@ -43,7 +43,8 @@ type WebhookEndpoint struct {
 
 // WebhookEndpointSpec is what you want of an endpoint. Only source and target are required.
 //
-// +kubebuilder:validation:XValidation:rule=`!has(self.receiver.autoscaling) || (has(self.buffer.type) && self.buffer.type != 'Disk')`,message="autoscaling needs receivers without volumes: write buffer.type: None, or set receiver.replicas instead of autoscaling",fieldPath=".receiver.autoscaling"
+// +kubebuilder:validation:XValidation:rule=`!has(self.receiver.autoscaling) || (has(self.buffer.type) && self.buffer.type != 'Disk') || (!has(self.buffer.type) && has(self.buffer.jetStream))`,message="autoscaling needs receivers without volumes: write buffer.type: JetStream (or None), or set receiver.replicas instead of autoscaling",fieldPath=".receiver.autoscaling"
+// +kubebuilder:validation:XValidation:rule=`!has(self.buffer.jetStream) || !has(self.buffer.jetStream.maxAge) || !has(self.delivery.retry.maxAge) || !self.buffer.jetStream.maxAge.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || !self.delivery.retry.maxAge.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') || duration(self.buffer.jetStream.maxAge) >= duration(self.delivery.retry.maxAge)`,message="buffer.jetStream.maxAge must not be shorter than delivery.retry.maxAge (default 24h), or events would be gone before they are given up: raise the first or lower the second",fieldPath=".buffer.jetStream.maxAge"
 type WebhookEndpointSpec struct {
 	// source says which platform calls back, and holds the names of the Secrets that prove it.
 	// +required
@@ -124,7 +125,8 @@ type WebhookEndpointStatus struct {
 	Traffic *Traffic `json:"traffic,omitempty"`
 
 	// receivers tells where events are kept: it has an entry for each receiver with a volume of its own, also for one that is too many, until
-	// it has delivered what it holds. There is none for receivers without volumes (buffer.type: None): these hold nothing.
+	// it has delivered what it holds. There is none for receivers without volumes (buffer.type: JetStream or None): these hold nothing that is
+	// not elsewhere.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

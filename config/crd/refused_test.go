@@ -16,7 +16,7 @@ const (
 )
 
 type refusal struct {
-	change string // to the least that an endpoint needs; see endpoint
+	change string // to the least that an endpoint needs, in one document or several; see endpoint
 	want   []string
 }
 
@@ -25,7 +25,7 @@ func checkRefused(t *testing.T, tests map[string]refusal, base ...string) {
 	namespace := api.Namespace(t, nil)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := strict().Create(t.Context(), endpoint(t, namespace, append(base, tt.change)...), client.DryRunAll)
+			err := strict().Create(t.Context(), endpoint(t, namespace, append(base, documents(tt.change)...)...), client.DryRunAll)
 			if diff := cmp.Diff(tt.want, refusals(t, err)); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)
 			}
@@ -78,7 +78,7 @@ func TestRefused_target(t *testing.T) {
 		"no url":                       {`target: {type: URL, service: null}`, []string{`spec.target: Invalid value: type is URL: add url, such as https://chat.example.com/events`}},
 		"both":                         {`target: {url: "https://c"}`, []string{`spec.target: Invalid value: url is set, but type is not URL: write type: URL, or remove url`}},
 		"both, as URL":                 {`target: {type: URL, url: "https://c"}`, []string{`spec.target: Invalid value: service is set, but type is not Service: write type: Service, or remove service`}},
-		"another kind":                 {`target: {type: Kafka}`, []string{`spec.target.type: Unsupported value: "Kafka": supported values: "Service", "URL"`}},
+		"another kind":                 {`target: {type: AMQP}`, []string{`spec.target.type: Unsupported value: "AMQP": supported values: "Service", "URL", "Kafka", "JetStream"`}},
 		"no scheme":                    {url("chat.example.com/events"), []string{field + `"chat.example.com/events"` + badURL}},
 		"another scheme":               {url("amqp://c"), []string{field + `"amqp://c"` + badURL}},
 		"no host":                      {url("https:///events"), []string{field + `"https:///events"` + badURL}},
@@ -114,7 +114,7 @@ func TestRefused_deliveryAndBuffer(t *testing.T) {
 		"an age that overflows":     {`delivery: {retry: {maxAge: 99999999h}}`, []string{`spec.delivery.retry.maxAge: Invalid value: "99999999h"` + aDuration + `1s to 336h (14 days), such as "24h"`}},
 		"days":                      {`buffer: {retention: 7d}`, []string{`spec.buffer.retention: Invalid value: "7d"` + aDuration + `0s to 720h (30 days), such as "24h"`}},
 		"a window that is too long": {`buffer: {deduplicationWindow: 169h}`, []string{`spec.buffer.deduplicationWindow: Invalid value: "169h"` + aDuration + `1m to 168h (7 days), such as "7h"`}},
-		"an unknown buffer":         {`buffer: {type: Kafka}`, []string{`spec.buffer.type: Unsupported value: "Kafka": supported values: "Disk", "None"`}},
+		"an unknown buffer":         {`buffer: {type: Kafka}`, []string{`spec.buffer.type: Unsupported value: "Kafka": supported values: "Disk", "JetStream", "None"`}},
 		"a disk without a buffer":   {`buffer: {type: None, disk: {}}`, []string{`spec.buffer: Invalid value: disk is set, but type is not Disk: write type: Disk, or remove disk`}},
 		"a unit that is none":       {`buffer: {disk: {size: 10GB}}`, []string{size + `"10GB"` + aSize}},
 		"a size too small":          {`buffer: {disk: {size: 127Mi}}`, []string{size + `"127Mi"` + aSize}},
@@ -172,7 +172,7 @@ func TestRefused_exposure(t *testing.T) {
 
 func TestRefused_receiver(t *testing.T) {
 	const replicas, scaling = `spec.receiver.replicas: Invalid value: `, `spec.receiver.autoscaling`
-	const needsNone = scaling + `: Invalid value: autoscaling needs receivers without volumes: write buffer.type: None, or set receiver.replicas instead of autoscaling`
+	const needsNone = scaling + `: Invalid value: autoscaling needs receivers without volumes: write buffer.type: JetStream (or None), or set receiver.replicas instead of autoscaling`
 	const ours = `: Invalid value: choose another key: labels that begin with app.kubernetes.io/ or hookbay.dev/ are set by Hookbay`
 	checkRefused(t, map[string]refusal{
 		"no replicas":               {`receiver: {replicas: 0}`, []string{replicas + `0: spec.receiver.replicas in body should be greater than or equal to 1`}},

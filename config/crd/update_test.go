@@ -14,6 +14,8 @@ func TestUpdates(t *testing.T) {
 	const typeKept = `spec.buffer.type: Invalid value: buffer.type can't be changed, because stored events would be left behind: write the type that status.bufferType shows, and make another WebhookEndpoint with the new one`
 	const classKept = `spec.buffer: Invalid value: buffer.disk.storageClassName can't be changed, because volumes can't: write the old one back, or make another WebhookEndpoint; if it was a mistake, delete this one and its claims (NAME-0, NAME-1, ...), which are kept, and make it anew`
 	const sizeKept = `spec.buffer.disk.size: Invalid value: buffer.disk.size (default 10Gi) can grow, but not shrink, because volumes can't: write at least the size that status.diskSize shows`
+	const streamKept = `spec.buffer: Invalid value: buffer.jetStream.stream can't be changed, because stored events would be left behind: write the old one back (or remove it, if there was none), or make another WebhookEndpoint; if nothing is stored yet, delete this one and make it anew`
+	const storageKept = `spec.buffer: Invalid value: buffer.jetStream.storage (default File) can't be changed, because streams can't: write the old one back, or make another WebhookEndpoint`
 	type status = hookbayv1alpha1.WebhookEndpointStatus
 	none, disk := status{}, status{BufferType: hookbayv1alpha1.BufferDisk}
 	volumes := func(size string) status { return status{BufferType: hookbayv1alpha1.BufferDisk, DiskSize: size} }
@@ -44,6 +46,15 @@ func TestUpdates(t *testing.T) {
 		"the same size in other words":              {before: `buffer: {disk: {size: 1Gi}}`, after: `buffer: {disk: {size: 1024Mi}}`, runs: volumes("1Gi")},
 		"anything beside a size that is too small":  {before: `buffer: {disk: {size: 1Gi}}`, after: "buffer: {disk: {size: 1Gi}}\nreceiver: {replicas: 1}", runs: volumes("5Gi")},
 		"what happens to the volumes":               {before: `buffer: {disk: {whenDeleted: Retain}}`, after: `buffer: {disk: {whenDeleted: Delete}}`},
+		"from Disk to JetStream":                    {before: `buffer: {type: Disk}`, after: `buffer: {type: JetStream}`, runs: disk, want: []string{typeKept}},
+		"the stream":                                {before: stream(`stream: A`), after: stream(`stream: B`), want: []string{streamKept}},
+		"the stream, removed":                       {before: stream(`stream: A`), after: stream(`urls: ["nats://n"]`), want: []string{streamKept}},
+		"the stream with all of jetStream":          {before: stream(`stream: A`), after: `buffer: {type: JetStream}`, want: []string{streamKept}},
+		"a stream where one was made":               {before: `buffer: {type: JetStream}`, after: stream(`stream: A`), want: []string{streamKept}},
+		"from File to Memory":                       {before: stream(`replicas: 1`), after: stream(`storage: Memory`), want: []string{storageKept}},
+		"the storage, removed":                      {before: stream(`storage: Memory`), after: `buffer: {type: JetStream}`, want: []string{storageKept}},
+		"the storage that was the default, named":   {before: `buffer: {type: JetStream}`, after: stream(`storage: File`)},
+		"the rest of a stream":                      {before: stream(`urls: ["nats://n"], replicas: 3`), after: stream(`urls: ["nats://m"], replicas: 1, maxBytes: 1Gi, maxAge: 48h, tokenRef: {name: a, key: b}`)},
 		"everything else": {
 			before: `exposure: {host: a, ingress: {}}`,
 			after:  tencent + "exposure: {host: b, path: /c}\nreceiver: {replicas: 1}\ndelivery: {suspend: true}\nbuffer: {retention: 0s}",
