@@ -51,6 +51,10 @@ func (n *NATS) validate(at string, p *problems) {
 	for i, raw := range n.URLs {
 		validateNATSURL(fmt.Sprintf("%s.urls[%d]", at, i), raw, p)
 	}
+	ws := func(url string) bool { return strings.HasPrefix(url, "ws") }
+	if slices.ContainsFunc(n.URLs, ws) && slices.ContainsFunc(n.URLs, func(url string) bool { return !ws(url) }) {
+		p.add(at+".urls", "write ws or wss in all of them, or in none")
+	}
 	n.validateLogin(at, p)
 	validateOptional(at, p, named{n.CredentialsFile, "credentialsFile"}, named{n.NKeySeedFile, "nkeySeedFile"}, named{n.UserFile, "userFile"},
 		named{n.PasswordFile, "passwordFile"}, named{n.TokenFile, "tokenFile"})

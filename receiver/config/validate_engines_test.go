@@ -65,7 +65,8 @@ func TestValidate_acceptsEngines(t *testing.T) {
 			j.UserFile, j.PasswordFile, j.CertificateFile, j.KeyFile = "nats/user", "nats/password", "nats/tls.crt", "nats/tls.key"
 		}),
 		"a stream by its name":    inJetStream(func(j *JetStream) { j.Stream = "SHOP_events-1" }),
-		"every kind of address":   reached("nats://a", "tls://a:4443", "ws://a:8080/nats", "wss://[::1]:443", "nats://10.0.0.1:4222/"),
+		"every kind of address":   reached("nats://a", "tls://a:4443", "nats://10.0.0.1:4222/"),
+		"web sockets":             reached("ws://a:8080/nats", "wss://[::1]:443"),
 		"a seed":                  inJetStream(func(j *JetStream) { j.NKeySeedFile = "nats/seed" }),
 		"a token and a file's CA": inJetStream(func(j *JetStream) { j.TokenFile, j.CABundleFile = "nats/token", "nats/ca" }),
 	}
@@ -182,6 +183,7 @@ func TestValidate_refusesJetStreamBuffers(t *testing.T) {
 		"user information":      {reached("nats://u:hunter2@a"), at + ".urls[0]: remove the user information"},
 		"a token as user":       {reached("nats://hunter2@a"), at + ".urls[0]: remove the user information"},
 		"a path":                {reached("nats://a/hunter2"), at + ".urls[0]: remove what follows the port"},
+		"two kinds of address":  {reached("ws://a", "nats://a"), at + ".urls: write ws or wss in all of them, or in none"},
 		"a query":               {reached("ws://a/?hunter2"), at + ".urls[0]: remove what follows the port"},
 		"a name with a dot":     {stream("a.b"), at + ".stream: write a stream's name"},
 		"a name with a space":   {stream("a b"), at + ".stream: write a stream's name"},

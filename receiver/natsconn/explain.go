@@ -1,0 +1,124 @@
+package natsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Reason is why there is no connection, or what the server said.
+type Reason struct {
+	// Outcome is a word of few: "auth", "tls", "dns", "refused", "timeout", "network".
+	Outcome string
+	text    string
+	cause   error
+}
+
+// Error says what happened, and what to do about it where a person can do something.
+func (r *Reason) Error() string { return r.text }
+
+// Unwrap is what the library said.
+func (r *Reason) Unwrap() error { return r.cause }
+
+// explain tells in words what an error of the library means. It repeats no text that a server chose, but for a certificate's.
+func explain(err error) *Reason {
+	if r, ok := errors.AsType[*Reason](err); ok {
+		return r
+	}
+	outcome, text := words(err)
+	return &Reason{Outcome: outcome, text: text, cause: err}
+}
+
+// Explain returns why an error of the library or of a Conn came about.
+func Explain(err error) *Reason { return explain(err) }
+
+func words(err error) (outcome, text string) {
+	switch {
+	case errors.Is(err, errNotYet):
+		return "network", "it is being made"
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAccountAuthExpired):
+		return "auth", "the server refuses the login: check the credentials, and that the server knows them"
+	case errors.Is(err, nats.ErrAuthExpired):
+		return "auth", "the credentials have expired: put newer ones into their Secret"
+	case errors.Is(err, nats.ErrAuthRevoked):
+		return "auth", "the credentials are revoked: put newer ones into their Secret"
+	case errors.Is(err, nats.ErrNkeysNotSupported):
+		return "auth", "the server knows no keys: log in as it is set up for, or set it up for NKeys or JWTs"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "auth", "the server denies a subject: give the user the permissions that the documentation lists: " + permission(err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "tls", "the server offers no TLS: write nats:// and name no CA and no certificate, or have it offer TLS"
+	case errors.Is(err, nats.ErrMaxConnectionsExceeded), errors.Is(err, nats.ErrMaxAccountConnectionsExceeded):
+		return "refused", "the server has as many connections as it takes: raise its max_connections"
+	case tlsText(err) != "":
+		return "tls", tlsText(err)
+	}
+	return networkWords(err)
+}
+
+func networkWords(err error) (outcome, text string) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsTimeout {
+			return "dns", "the address of " + dns.Name + " is not told in time: check the cluster's DNS"
+		}
+		return "dns", "nobody knows the address of " + dns.Name + ": check the host name"
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "timeout", "no answer in time: check the address, and that network policies let it pass"
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused", "connection refused: nobody listens at this address and port"
+	case errors.Is(err, nats.ErrStaleConnection), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return "timeout", "the server does not answer"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, nats.ErrDisconnected):
+		return "network", "the server closed the connection"
+	case errors.Is(err, nats.ErrNoInfoReceived), errors.Is(err, nats.ErrNoServers):
+		return "network", "what listens there is no NATS server, or it is just stopping"
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return "network", "it is closed"
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return "network", op.Op + ": " + op.Err.Error() // of the system, or of whoever forbids the address
+	}
+	return "network", "the connection broke"
+}
+
+// tlsText is empty if the error is not TLS's.
+func tlsText(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the server's certificate is not accepted: it is signed by an unknown authority; name its CA in caBundleRef"
+	}
+	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the server's certificate is not accepted: " + v.Err.Error()
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the server does not speak TLS: write nats:// or the port that does"
+	}
+	if alert, ok := errors.AsType[tls.AlertError](err); ok {
+		return "the TLS handshake failed: " + alert.Error()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
+		return "the TLS handshake failed: " + op.Err.Error() + "; if it wants a certificate, name one in certificateRef and keyRef"
+	}
+	if errors.Is(err, nats.ErrTLS) {
+		return "the TLS handshake failed"
+	}
+	return ""
+}
+
+// permission is what a violation is about: the server quotes the operation and our own subject.
+func permission(err error) string {
+	_, what, _ := strings.Cut(err.Error(), "Permissions Violation for ")
+	if len(what) > 200 {
+		what = what[:200] + "…"
+	}
+	return strings.ToValidUTF8(what, "?")
+}
