@@ -8,7 +8,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule=`!has(self.tls) || has(self.tls.caBundleRef) || has(self.tls.certificateRef) || has(self.tls.keyRef)`,message="tls is empty: remove it, as urls that begin with tls:// or wss:// ask for TLS by themselves, or name caBundleRef, or certificateRef and keyRef"
 type NATS struct {
 	// urls are addresses of servers of one cluster, such as nats://nats.messaging.svc:4222: nats:// (which turns to TLS if the server asks for
-	// it), tls:// (TLS, or no connection), or ws:// and wss:// for servers behind an HTTP proxy. One is enough, as servers tell of the others; with
+	// it, or tls is set), tls:// (TLS, or no connection), or ws:// and wss:// for servers behind an HTTP proxy. One is enough, as servers tell of the others; with
 	// several, one that is down when a receiver starts does no harm. No user name or password is in them: they are in plain sight.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
@@ -16,7 +16,7 @@ type NATS struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
 	// +kubebuilder:validation:items:XValidation:rule=`!self.matches(r'^[a-zA-Z]*:?/{0,2}[^/?#]*@')`,message="leave user name and password out of the url: put them into a Secret and name it in userRef and passwordRef, or in tokenRef"
-	// +kubebuilder:validation:items:XValidation:rule=`self.contains('@') || self.matches(r'^(nats|tls|wss?)://([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?$')`,message="write the address of a NATS server: nats://, tls://, ws:// or wss://, a host and, unless it is 4222 (80 and 443 for ws and wss), a port, such as nats://nats.messaging.svc:4222"
+	// +kubebuilder:validation:items:XValidation:rule=`self.contains('@') || self.matches(r'^((nats|tls)://([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?|wss?://([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[-._~/a-zA-Z0-9]*)?)$')`,message="write the address of a NATS server: nats://, tls://, ws:// or wss://, a host and, unless it is 4222 (80 and 443 for ws and wss), a port, such as nats://nats.messaging.svc:4222"
 	// +kubebuilder:validation:XValidation:rule=`self.all(u, u.startsWith('ws')) || !self.exists(u, u.startsWith('ws'))`,message="write either ws:// and wss://, or nats:// and tls:// in all urls: a connection can't change from one to the other"
 	// +listType=set
 	URLs []string `json:"urls,omitempty"`

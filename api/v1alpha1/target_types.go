@@ -230,12 +230,15 @@ type JetStreamTarget struct {
 	// The servers: urls are required.
 	NATS `json:",inline"`
 
-	// subject that messages are published to, such as events.{type}.{subject}.
+	// subject that messages are published to, such as events.{type}.{subject}: words between single dots. What stands in braces is replaced by the
+	// event's type, subject, source or id, or by the endpoint's namespace or name. Characters of a value that a word can't have are escaped, so each
+	// value makes words of its own; docs/targets.md says how. It begins with a word of yours, as platforms must not choose among all subjects.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[^\s*>.]+(\.[^\s*>.]+)*$')`,message="write a subject of NATS, such as events.{type}.{subject}: names with single dots between them, without spaces, \"*\" and \">\""
-	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('$') && !self.startsWith('_INBOX.')`,message="choose another subject: those that begin with $ or _INBOX are the server's own"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*$')`,message="write a subject of NATS, such as events.{type}.{subject}: words between single dots, without spaces, \"*\" and \">\""
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([^{}]|\{(type|subject|source|id|namespace|name)\})*$')`,message="write in braces one of type, subject, source, id, namespace and name"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^([$_{]|hookbay(\.|$))')`,message="begin it with a word of your own, such as events: subjects that begin with $ or _ are the servers', those below hookbay the buffers', and what platforms send must not choose among all that there are"
 	Subject string `json:"subject"`
 
 	// contentMode is Binary (default: the platform's body as it is, and the event's attributes as headers that begin with ce-) or Structured (one JSON

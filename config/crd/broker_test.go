@@ -32,7 +32,7 @@ func TestAccepted_brokers(t *testing.T) {
 		"a stream of the administrator's servers": `buffer: {type: JetStream}`,
 		"a member without its type":               `buffer: {jetStream: {maxBytes: 1Gi}}`,
 		"every field of a stream that is made":    stream(`urls: ["nats://a:4222", "tls://[2001:db8::1]:4222/", "nats://n.messaging.svc"], credentialsRef: {name: nats, key: creds}, replicas: 5, storage: Memory, maxAge: 24h, maxBytes: 128Mi, ` + tls),
-		"a stream that is there":                  stream(`urls: ["wss://n", "ws://m:80"], stream: HOOKS-_1, nkeySeedRef: {name: nats, key: seed}`),
+		"a stream that is there":                  stream(`urls: ["wss://n/nats", "ws://m:80"], stream: HOOKS-_1, nkeySeedRef: {name: nats, key: seed}`),
 		"user and password":                       stream(`userRef: {name: nats, key: user}, passwordRef: {name: nats, key: password}`),
 		"a token":                                 stream(`tokenRef: {name: nats, key: token}`),
 		"a stream of one server":                  stream(`replicas: 1, maxAge: 8760h`),
@@ -42,7 +42,7 @@ func TestAccepted_brokers(t *testing.T) {
 		"every field of a topic":                  kafka(`brokers: ["kafka-0.kafka.messaging.svc:9092", "[2001:db8::1]:9093"], topic: a.B_c-1, contentMode: Structured, sasl: {mechanism: SCRAM-SHA-512, userRef: {name: k, key: u}, passwordRef: {name: k, key: p}}, ` + tls),
 		"a topic by TLS":                          kafka(`tls: {}, sasl: {mechanism: PLAIN, userRef: {name: k, key: u}, passwordRef: {name: k, key: p}}`),
 		"a subject":                               jetStream(``),
-		"every field of a subject":                jetStream(`urls: ["tls://n:4222"], subject: "events.{type}.{subject}", contentMode: Structured, credentialsRef: {name: nats, key: creds}, ` + tls),
+		"every field of a subject":                jetStream(`urls: ["tls://n:4222"], subject: "events.{type}.of-{subject}.{source}.{id}.{namespace}.{name}", contentMode: Structured, credentialsRef: {name: nats, key: creds}, ` + tls),
 		"a topic, with nothing stored":            "buffer: {type: None}\n---\n" + kafka(``),
 		"an attempt at a topic of a minute":       kafka(``) + "\n---\ntarget: {timeout: 1m}",
 	}
@@ -123,7 +123,9 @@ func TestRefused_kafkaTarget(t *testing.T) {
 
 func TestRefused_jetStreamTarget(t *testing.T) {
 	const at = `spec.target.jetStream`
-	const aSubject = `: write a subject of NATS, such as events.{type}.{subject}: names with single dots between them, without spaces, "*" and ">"`
+	const aSubject = `: write a subject of NATS, such as events.{type}.{subject}: words between single dots, without spaces, "*" and ">"`
+	const ownWord = `: begin it with a word of your own, such as events: subjects that begin with $ or _ are the servers', those below hookbay the buffers', ` +
+		`and what platforms send must not choose among all that there are`
 	const httpOnly = `spec.target: Invalid value: headers, bearerTokenRef, caBundleRef and signingSecretRef are for HTTP only: remove them; a broker's login and certificates belong into the member kafka or jetStream`
 	subject := func(s, want string) refusal {
 		return refusal{jetStream(`subject: "` + s + `"`), []string{at + `.subject: Invalid value: "` + s + `"` + want}}
@@ -139,9 +141,13 @@ func TestRefused_jetStreamTarget(t *testing.T) {
 		"a wildcard":             subject("events.*", aSubject),
 		"all that is below":      subject("events.>", aSubject),
 		"a dot at the end":       subject("events.", aSubject),
+		"an attribute unknown":   subject("events.{kind}", ": write in braces one of type, subject, source, id, namespace and name"),
+		"a brace alone":          subject("events.{type", ": write in braces one of type, subject, source, id, namespace and name"),
+		"a platform's choice":    subject("{subject}.events", ownWord),
+		"a subject of buffers":   subject("hookbay.events", ownWord),
 		"a name left out":        subject("a..b", aSubject),
 		"a space":                subject("a b", aSubject),
-		"a subject of servers":   subject("$JS.API.INFO", ": choose another subject: those that begin with $ or _INBOX are the server's own"),
+		"a subject of servers":   subject("$JS.API.INFO", ownWord),
 		"two ways to log in":     {jetStream(`tokenRef: {name: a, key: b}, nkeySeedRef: {name: a, key: b}`), []string{at + `: Invalid value: choose one way to log in: keep credentialsRef, or nkeySeedRef, or userRef with passwordRef, or tokenRef, and remove the others`}},
 		"headers":                more(`headers: [{name: X-Team, value: a}]`),
 		"a bearer token":         more(`bearerTokenRef: {name: a, key: b}`),

@@ -29,7 +29,7 @@ func Deployment(e *hookbayv1alpha1.WebhookEndpoint, s Settings) *appsv1.Deployme
 	if !autoscaled(e) {
 		replicas = new(Replicas(e))
 	}
-	return deployment(child(e), podTemplate(e, s, ServingLabels(e)), Labels(e), appsv1.DeploymentSpec{
+	d := deployment(child(e), podTemplate(e, s, ServingLabels(e)), Labels(e), appsv1.DeploymentSpec{
 		Replicas: replicas,
 		Strategy: appsv1.DeploymentStrategy{
 			Type: appsv1.RollingUpdateDeploymentStrategyType,
@@ -39,6 +39,10 @@ func Deployment(e *hookbayv1alpha1.WebhookEndpoint, s Settings) *appsv1.Deployme
 			},
 		},
 	})
+	if e.Spec.Buffer.Type != hookbayv1alpha1.BufferNone {
+		d.Annotations[AnnotationBuffer] = string(e.Spec.Buffer.Type)
+	}
+	return d
 }
 
 // ReplicaDeployment is that of one receiver with a volume of its own; nil if the endpoint's have none. traffic is TrafficServe, or TrafficDrain

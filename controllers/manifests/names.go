@@ -37,6 +37,8 @@ const (
 	AnnotationRevision = "hookbay.dev/revision"
 	// AnnotationDiskSize is the disk size that the receiver was started with, on pods with a volume: a new size needs a restart.
 	AnnotationDiskSize = "hookbay.dev/disk-size"
+	// AnnotationBuffer is the type of buffer on the Deployment of receivers without volumes, unless it is None.
+	AnnotationBuffer = "hookbay.dev/buffer"
 )
 
 // The ports of a receiver's pod.
@@ -97,7 +99,7 @@ func Replicas(e *hookbayv1alpha1.WebhookEndpoint) int32 {
 
 // stateless says whether the receivers have no volumes, so that any number of them is one Deployment. No type is Disk.
 func stateless(e *hookbayv1alpha1.WebhookEndpoint) bool {
-	return e.Spec.Buffer.Type == hookbayv1alpha1.BufferNone
+	return e.Spec.Buffer.Type == hookbayv1alpha1.BufferNone || e.Spec.Buffer.Type == hookbayv1alpha1.BufferJetStream
 }
 
 // child is the metadata of a child that there is one of, and which goes when its endpoint does.

@@ -1,6 +1,11 @@
 package manifests
 
 import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,9 +17,17 @@ import (
 // portDNS is where names are asked for.
 const portDNS = 53
 
-// NetworkPolicy bounds what receivers talk to: callbacks from anywhere, the admin port for the cluster's pods, names, and the target.
-// Ports are numbers, because not every network plug-in resolves their names in each pod.
+// NetworkPolicy bounds what receivers talk to: callbacks from anywhere, the admin port for the cluster's pods, names, the target, and the
+// servers of a JetStream buffer. Ports are numbers, because not every network plug-in resolves their names in each pod.
 func NetworkPolicy(e *hookbayv1alpha1.WebhookEndpoint) *networkingv1.NetworkPolicy {
+	egress := []networkingv1.NetworkPolicyEgressRule{
+		// Names are asked for wherever the node says, which can be a link-local address of its own.
+		{Ports: append(ports(corev1.ProtocolUDP, portDNS), ports(corev1.ProtocolTCP, portDNS)...)},
+		{To: targetPeers(&e.Spec.Target)},
+	}
+	if j := e.Spec.Buffer.JetStream; j != nil && e.Spec.Buffer.Type == hookbayv1alpha1.BufferJetStream {
+		egress = append(egress, networkingv1.NetworkPolicyEgressRule{To: serverPeers(j.URLs)})
+	}
 	return &networkingv1.NetworkPolicy{
 		TypeMeta:   typeMeta(networkingv1.SchemeGroupVersion, "NetworkPolicy"),
 		ObjectMeta: child(e),
@@ -28,20 +41,51 @@ func NetworkPolicy(e *hookbayv1alpha1.WebhookEndpoint) *networkingv1.NetworkPoli
 				// network plug-ins always let through.
 				{Ports: ports(corev1.ProtocolTCP, PortAdmin), From: []networkingv1.NetworkPolicyPeer{clusterPods()}},
 			},
-			Egress: []networkingv1.NetworkPolicyEgressRule{
-				// Names are asked for wherever the node says, which can be a link-local address of its own.
-				{Ports: append(ports(corev1.ProtocolUDP, portDNS), ports(corev1.ProtocolTCP, portDNS)...)},
-				{To: targetPeers(&e.Spec.Target)},
-			},
+			Egress: egress,
 		},
 	}
 }
 
-// targetPeers are where deliveries may go, on any port: what a Service's port leads to is not known here.
+// targetPeers are where deliveries may go, on any port: what a Service's port leads to is not known here. Brokers of Kafka may be anywhere, as
+// they say themselves where they are.
 func targetPeers(t *hookbayv1alpha1.Target) []networkingv1.NetworkPolicyPeer {
-	if t.Type == hookbayv1alpha1.TargetService {
+	switch {
+	case t.Type == hookbayv1alpha1.TargetService:
 		return []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}} // the pods of this namespace
+	case t.Type == hookbayv1alpha1.TargetJetStream && t.JetStream != nil:
+		return serverPeers(t.JetStream.URLs)
 	}
+	return anywhere()
+}
+
+// serverPeers are where NATS servers may be. Servers of one cluster tell clients of each other, so if all that are named are Services of some
+// namespaces, they are pods there, on any port; else they may be anywhere.
+func serverPeers(urls []string) []networkingv1.NetworkPolicyPeer {
+	namespaces := map[string]bool{}
+	for _, raw := range urls {
+		u, err := url.Parse(raw)
+		if err != nil {
+			return anywhere()
+		}
+		// SERVICE.NAMESPACE.svc or POD.SERVICE.NAMESPACE.svc, alone or with the usual domain: with another it could be a name of the Internet.
+		service, found := strings.CutSuffix(strings.TrimSuffix(strings.TrimSuffix(u.Hostname(), "."), ".cluster.local"), ".svc")
+		labels := strings.Split(service, ".")
+		if !found || len(labels) < 2 || len(labels) > 3 {
+			return anywhere()
+		}
+		namespaces[labels[len(labels)-1]] = true
+	}
+	var peers []networkingv1.NetworkPolicyPeer
+	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
+		peers = append(peers, networkingv1.NetworkPolicyPeer{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+		})
+	}
+	return peers
+}
+
+// anywhere is all addresses but those that hand out credentials to whoever asks.
+func anywhere() []networkingv1.NetworkPolicyPeer {
 	return []networkingv1.NetworkPolicyPeer{
 		// Link-local addresses are those of nodes and clouds, such as the metadata that hold credentials. Some clouds keep these elsewhere: the
 		// receiver refuses the same addresses, and this stands behind it.

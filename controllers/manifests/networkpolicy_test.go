@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 )
 
@@ -49,6 +52,40 @@ func TestNetworkPolicy_metadata(t *testing.T) {
 	} {
 		if got := open(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("deliveries may go to %s: %v, want %v", addr, got, want)
+		}
+	}
+}
+
+// Receivers reach the servers of their buffer: in the namespaces of the Services that are named, or anywhere.
+func TestNetworkPolicy_servers(t *testing.T) {
+	const all = "anywhere"
+	tests := map[string]struct {
+		urls []string
+		want []string
+	}{
+		"a Service":                       {[]string{"nats://nats.messaging.svc:4222"}, []string{"messaging"}},
+		"with the cluster's domain":       {[]string{"nats://nats.messaging.svc.cluster.local:4222", "tls://nats.messaging.svc"}, []string{"messaging"}},
+		"pods of a Service":               {[]string{"nats://nats-0.nats.b.svc:4222", "nats://nats-1.nats.a.svc.cluster.local.:4222"}, []string{"a", "b"}},
+		"a name that is no Service's":     {[]string{"nats://nats.example.com"}, []string{all}},
+		"a Service, by its search domain": {[]string{"nats://nats.messaging"}, []string{all}},
+		"one of each":                     {[]string{"nats://nats.messaging.svc:4222", "nats://10.0.0.1:4222"}, []string{all}},
+		"a domain that looks like one":    {[]string{"nats://nats.messaging.svc.example.com"}, []string{all}},
+	}
+	for name, tt := range tests {
+		e := endpoint("im", func(e *hookbayv1alpha1.WebhookEndpoint) {
+			e.Spec.Buffer = hookbayv1alpha1.Buffer{Type: hookbayv1alpha1.BufferJetStream, JetStream: &hookbayv1alpha1.JetStreamBuffer{}}
+			e.Spec.Buffer.JetStream.URLs = tt.urls
+		})
+		var got []string
+		for _, to := range NetworkPolicy(e).Spec.Egress[2].To {
+			if to.IPBlock != nil {
+				got = []string{all}
+				break
+			}
+			got = append(got, to.NamespaceSelector.MatchLabels[corev1.LabelMetadataName])
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package manifests
 
 import (
-	"fmt"
-
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
@@ -25,7 +22,7 @@ func ReceiverConfig(endpoints []hookbayv1alpha1.WebhookEndpoint) config.Config {
 			Source:     receiverSource(e.Namespace, &e.Spec.Source),
 			Target:     receiverTarget(e.Namespace, &e.Spec.Target),
 			Delivery:   receiverDelivery(&e.Spec.Delivery),
-			Buffer:     receiverBuffer(&e.Spec.Buffer),
+			Buffer:     receiverBuffer(e.Namespace, &e.Spec.Buffer),
 			RateLimit:  receiverRateLimit(e.Spec.RateLimit),
 		})
 	}
@@ -61,28 +58,6 @@ func receiverSource(namespace string, s *hookbayv1alpha1.Source) config.Source {
 	return out
 }
 
-func receiverTarget(namespace string, t *hookbayv1alpha1.Target) config.Target {
-	out := config.Target{
-		Type:              config.TargetHTTP,
-		URL:               t.URL,
-		Timeout:           duration(t.Timeout),
-		BearerTokenFile:   secretFile(namespace, t.BearerTokenRef),
-		CABundleFile:      secretFile(namespace, t.CABundleRef),
-		SigningSecretFile: secretFile(namespace, t.SigningSecretRef),
-	}
-	if s := t.Service; s != nil {
-		path := string(s.Path)
-		if path == "" {
-			path = "/"
-		}
-		out.URL = fmt.Sprintf("http://%s.%s.svc:%d%s", s.Name, namespace, s.Port, path)
-	}
-	for _, h := range t.Headers {
-		out.Headers = append(out.Headers, config.Header{Name: h.Name, Value: h.Value})
-	}
-	return out
-}
-
 func receiverDelivery(d *hookbayv1alpha1.Delivery) config.Delivery {
 	return config.Delivery{
 		Ordering:    string(d.Ordering),
@@ -94,20 +69,6 @@ func receiverDelivery(d *hookbayv1alpha1.Delivery) config.Delivery {
 		},
 		Suspend: d.Suspend,
 	}
-}
-
-func receiverBuffer(b *hookbayv1alpha1.Buffer) config.Buffer {
-	out := config.Buffer{Type: string(b.Type), DeduplicationWindow: duration(b.DeduplicationWindow)}
-	if b.Type != hookbayv1alpha1.BufferNone {
-		// The last tenth is the file system's, and room to make room: the store compacts before it frees.
-		size := diskSize(b)
-		out.MaxBytes = size.Value() / 10 * 9
-	}
-	if b.Retention != nil { // none at all and the default are told apart
-		retention := config.Duration(b.Retention.Duration)
-		out.Retention = &retention
-	}
-	return out
 }
 
 func receiverRateLimit(r *hookbayv1alpha1.RateLimit) *config.RateLimit {
@@ -127,14 +88,6 @@ func number(n *int32) int {
 		return 0
 	}
 	return int(*n)
-}
-
-// diskSize is the size of each replica's volume.
-func diskSize(b *hookbayv1alpha1.Buffer) resource.Quantity {
-	if b.Disk != nil && b.Disk.Size != nil {
-		return b.Disk.Size.DeepCopy()
-	}
-	return resource.MustParse(hookbayv1alpha1.DefaultDiskSize)
 }
 
 func duration(d *metav1.Duration) config.Duration {
