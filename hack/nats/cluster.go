@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/hookbay/hookbay/hack/process"
 )
 
 // Options say what cluster to start.
@@ -61,7 +63,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	for i := range c.options.Nodes {
-		n := &Node{Name: fmt.Sprintf("n%d", i+1), cluster: c, dir: filepath.Join(c.options.Dir, fmt.Sprintf("n%d", i+1)), log: &tail{}}
+		n := &Node{Name: fmt.Sprintf("n%d", i+1), cluster: c, dir: filepath.Join(c.options.Dir, fmt.Sprintf("n%d", i+1)), log: &process.Tail{}}
 		n.client, n.route, n.monitor = addresses[3*i], addresses[3*i+1], addresses[3*i+2]
 		n.public = n.client
 		if err := os.MkdirAll(n.dir, 0o750); err != nil {

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/hookbay/hookbay/hack/process"
 )
 
 // Node is one server.
@@ -18,8 +20,8 @@ type Node struct {
 
 	cluster *Cluster
 	dir     string
-	log     *tail
-	process *process // nil while it does not run
+	log     *process.Tail
+	process *process.Process // nil while it does not run
 
 	client, route, monitor string // where it listens
 	public                 string // where clients reach it
@@ -44,7 +46,7 @@ func (n *Node) Pid() int {
 	if n.process == nil {
 		return 0
 	}
-	return n.process.cmd.Process.Pid
+	return n.process.Pid()
 }
 
 // Log is the end of what it logged.
@@ -69,8 +71,8 @@ func (n *Node) Kill() error {
 	if n.process == nil {
 		return nil
 	}
-	ended := n.process.alive()
-	err := n.process.kill()
+	ended := n.process.Alive()
+	err := n.process.Kill()
 	n.process = nil
 	if ended != nil {
 		return fmt.Errorf("%s ended by itself: %w\n%s", n.Name, ended, n.log)
@@ -83,7 +85,7 @@ func (n *Node) Stop() error {
 	if n.process == nil {
 		return nil
 	}
-	err := n.process.stop()
+	err := n.process.Stop()
 	n.process = nil
 	return err
 }
@@ -112,7 +114,7 @@ func (n *Node) Ready(ctx context.Context) error {
 		if n.process == nil {
 			return errors.New("it was killed")
 		}
-		if err := n.process.alive(); err != nil {
+		if err := n.process.Alive(); err != nil {
 			return fmt.Errorf("%w\n%s", err, n.log)
 		}
 		if err := monitor(ctx, n.monitor, "/healthz", nil); err != nil {
@@ -141,7 +143,7 @@ func (n *Node) launch() error {
 	// Without a context: it ends with Kill, Stop or this process.
 	cmd := exec.Command(n.cluster.options.Binary, "-c", n.config()) //nolint:gosec,noctx // the program that was asked for
 	cmd.Stdout, cmd.Stderr = n.log, n.log
-	p, err := launch(cmd)
+	p, err := process.Start(cmd)
 	n.process = p
 	return err
 }

@@ -1,4 +1,5 @@
-package nats
+// Package process runs the servers that tests and benchmarks kill: each ends with the program that started it, where the system can do that.
+package process
 
 import (
 	"errors"
@@ -12,16 +13,17 @@ import (
 	"time"
 )
 
-// process is a running program. It ends with this one, where the system can do that.
-type process struct {
+// Process is a running program.
+type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how; read it after done
 }
 
-func launch(cmd *exec.Cmd) (*process, error) {
+// Start starts a program. The command must have no context: who starts it ends it, with Kill or Stop.
+func Start(cmd *exec.Cmd) (*Process, error) {
 	cmd.SysProcAttr = dieWithParent()
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// What the kernel takes for the parent is the thread, which must therefore live as long as the program does.
@@ -39,8 +41,8 @@ func launch(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// alive is an error if the program has ended.
-func (p *process) alive() error {
+// Alive is an error if the program has ended.
+func (p *Process) Alive() error {
 	select {
 	case <-p.done:
 		return fmt.Errorf("%s has ended: %w", filepath.Base(p.cmd.Path), p.err)
@@ -49,8 +51,8 @@ func (p *process) alive() error {
 	}
 }
 
-// kill ends the program at once, and returns when it is gone.
-func (p *process) kill() error {
+// Kill ends the program at once, and returns when it is gone.
+func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -58,8 +60,8 @@ func (p *process) kill() error {
 	return nil
 }
 
-// stop asks the program to end, and kills it when it does not.
-func (p *process) stop() error {
+// Stop asks the program to end, and kills it when it does not.
+func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -67,19 +69,23 @@ func (p *process) stop() error {
 	case <-p.done:
 		return nil
 	case <-time.After(time.Minute):
-		return errors.Join(fmt.Errorf("%s did not end when it was asked to", filepath.Base(p.cmd.Path)), p.kill())
+		return errors.Join(fmt.Errorf("%s did not end when it was asked to", filepath.Base(p.cmd.Path)), p.Kill())
 	}
 }
 
-// tail keeps the end of a log.
-type tail struct {
+// Pid is its process ID.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Tail keeps the end of a log. It is safe for concurrent use.
+type Tail struct {
 	mu  sync.Mutex
 	end []byte
 }
 
-var _ io.Writer = (*tail)(nil)
+var _ io.Writer = (*Tail)(nil)
 
-func (t *tail) Write(p []byte) (int, error) {
+// Write never fails.
+func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.end = append(t.end, p...)
@@ -89,7 +95,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string {
+// String is what is kept, the last 16 KiB.
+func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.end)
