@@ -97,14 +97,14 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	defer asker.Close()
 	writes := apply.NewWrites(own)
 	reconciler := &Reconciler{
-		Client:        mgr.GetClient(),
-		Live:          mgr.GetAPIReader(),
-		Apply:         apply.New(mgr.GetClient(), mgr.GetAPIReader(), writes),
-		Writes:        writes,
-		Receivers:     asker,
-		Events:        NewEventPublisher(mgr.GetEventRecorder(manifests.ManagedBy)),
-		Settings:      manifests.Settings{Image: o.ReceiverImage},
-		DefaultBuffer: o.DefaultBuffer,
+		Client:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Apply:     apply.New(mgr.GetClient(), mgr.GetAPIReader(), writes),
+		Writes:    writes,
+		Receivers: asker,
+		Events:    NewEventPublisher(mgr.GetEventRecorder(manifests.ManagedBy)),
+		Settings:  manifests.Settings{Image: o.ReceiverImage},
+		Defaults:  o.Buffer,
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.MaxConcurrentReconciles); err != nil {
 		return err

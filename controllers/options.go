@@ -17,15 +17,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/defaults"
 	"github.com/hookbay/hookbay/controllers/receivers"
 )
 
-// Options are the flags of hookbay manager: each field is the flag of its name, whose help is its documentation. DefaultOptions are good
+// Options are the flags of hookbay manager: each field is the flag of its name, whose help is its documentation; Buffer is several. DefaultOptions are good
 // for a manager that runs in a cluster.
 type Options struct {
 	WatchNamespaces []string
 	ReceiverImage   string
-	DefaultBuffer   hookbayv1alpha1.BufferType
+	Buffer          defaults.Buffer
 
 	LeaderElect             bool
 	LeaderElectionNamespace string
@@ -76,7 +77,7 @@ var (
 // make, has no default image either.
 func DefaultOptions(version string) Options {
 	o := Options{
-		DefaultBuffer:           hookbayv1alpha1.BufferDisk,
+		Buffer:                  defaults.Buffer{Type: hookbayv1alpha1.BufferDisk},
 		LeaderElect:             true,
 		LeaderElectionID:        "hookbay.hookbay.dev",
 		MetricsBindAddress:      ":8443",
@@ -97,7 +98,7 @@ func (o *Options) BindFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.WatchNamespaces, "watch-namespaces", o.WatchNamespaces,
 		"`namespaces` whose WebhookEndpoints are served, separated by commas; all if there is none")
 	f.StringVar(&o.ReceiverImage, "receiver-image", o.ReceiverImage, "`image` of the receivers; a new one replaces them, one after another")
-	f.StringVar((*string)(&o.DefaultBuffer), "default-buffer", string(o.DefaultBuffer), "`type` of buffer for endpoints without buffer.type: Disk or None")
+	o.Buffer.BindFlags(f)
 	f.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "let one of several managers do the work, while the others wait to take over")
 	f.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
 		"`namespace` of the Lease that says which one; the manager's own by default")
@@ -146,8 +147,9 @@ func (o *Options) Validate() error {
 	case !imagePattern.MatchString(o.ReceiverImage):
 		refuse(true, "--receiver-image: %q is no image: write one such as %s:v1.0.0", o.ReceiverImage, receiverRepository)
 	}
-	refuse(o.DefaultBuffer != hookbayv1alpha1.BufferDisk && o.DefaultBuffer != hookbayv1alpha1.BufferNone,
-		"--default-buffer: write Disk or None instead of %q", o.DefaultBuffer)
+	for _, problem := range o.Buffer.Validate() {
+		refuse(true, "%s", problem)
+	}
 	refuse(o.LeaderElectionNamespace != "" && len(validation.IsDNS1123Label(o.LeaderElectionNamespace)) > 0,
 		"--leader-election-namespace: %q is no namespace: write a name such as hookbay-system", o.LeaderElectionNamespace)
 	refuse(len(validation.IsDNS1123Subdomain(o.LeaderElectionID)) > 0,

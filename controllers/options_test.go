@@ -12,6 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/hookbay/hookbay/controllers/defaults"
 )
 
 func TestOptions_flags(t *testing.T) {
@@ -21,12 +23,13 @@ func TestOptions_flags(t *testing.T) {
 	}{
 		"none": {want: func(*Options) {}},
 		"all": {
-			args: strings.Fields("--watch-namespaces shop,chat --receiver-image localhost:5000/receiver:dev --default-buffer None --leader-elect=false " +
+			args: strings.Fields("--watch-namespaces shop,chat --receiver-image localhost:5000/receiver:dev --default-buffer JetStream --jetstream-url nats://nats:4222 --jetstream-credentials nats/creds --leader-elect=false " +
 				"--leader-election-namespace ops --leader-election-id shop.hookbay.dev --metrics-bind-address 127.0.0.1:0 --metrics-secure=false --health-probe-bind-address 0 " +
 				"--max-concurrent-reconciles 9 --kube-api-qps 2.5 --kube-api-burst 7 --log-level debug --log-format console"),
 			want: func(o *Options) {
 				*o = Options{
-					WatchNamespaces: []string{"shop", "chat"}, ReceiverImage: "localhost:5000/receiver:dev", DefaultBuffer: "None",
+					WatchNamespaces: []string{"shop", "chat"}, ReceiverImage: "localhost:5000/receiver:dev",
+					Buffer:                  defaults.Buffer{Type: "JetStream", JetStreamURLs: []string{"nats://nats:4222"}, JetStreamCredentials: "nats/creds"},
 					LeaderElectionNamespace: "ops", LeaderElectionID: "shop.hookbay.dev", MetricsBindAddress: "127.0.0.1:0", HealthProbeBindAddress: "0",
 					MaxConcurrentReconciles: 9, KubeAPIQPS: 2.5, KubeAPIBurst: 7, LogLevel: "debug", LogFormat: "console",
 				}
@@ -86,7 +89,8 @@ func TestOptions_Validate(t *testing.T) {
 		"an image with an empty tag":     {change: func(o *Options) { o.ReceiverImage = "ghcr.io/hookbay/receiver:" }, want: []string{"--receiver-image: "}},
 		"a namespace in capitals":        {change: func(o *Options) { o.WatchNamespaces = []string{"shop", "Chat"} }, want: []string{`--watch-namespaces: "Chat" is no namespace`}},
 		"a comma too many":               {change: func(o *Options) { o.WatchNamespaces = []string{"shop", ""} }, want: []string{`--watch-namespaces: "" is no namespace`}},
-		"a buffer that there is not":     {change: func(o *Options) { o.DefaultBuffer = "disk" }, want: []string{`--default-buffer: write Disk or None instead of "disk"`}},
+		"a buffer that there is not":     {change: func(o *Options) { o.Buffer.Type = "disk" }, want: []string{`--default-buffer: write Disk, JetStream or None instead of "disk"`}},
+		"a stream that is kept nowhere":  {change: func(o *Options) { o.Buffer.Type = "JetStream" }, want: []string{"--jetstream-url: write the address of a NATS server"}},
 		"a Lease in no namespace":        {change: func(o *Options) { o.LeaderElectionNamespace = "a/b" }, want: []string{"--leader-election-namespace: "}},
 		"a Lease of no name":             {change: func(o *Options) { o.LeaderElectionID = "" }, want: []string{`--leader-election-id: "" is no name of a Lease`}},
 		"a Lease in capitals":            {change: func(o *Options) { o.LeaderElectionID = "Hookbay_1" }, want: []string{`--leader-election-id: "Hookbay_1" is no name`}},

@@ -89,25 +89,23 @@ func finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
-// decideBuffer settles the buffer's type. One that runs stays what it is, also if the administrator's default changes: stored events would
-// be left behind. The rules of the definition refuse a change once status tells what runs.
+// decideBuffer settles the buffer's type, and where a stream is kept. A type that runs stays what it is, also if the administrator's default changes:
+// stored events would be left behind. The rules of the definition refuse a change once status tells what runs.
 func (r *Reconciler) decideBuffer(round *round) error {
 	buffer := &round.endpoint.Spec.Buffer
 	running := round.runningBuffer()
 	asked := buffer.Type
-	switch {
-	case asked == "" && running != "":
-		buffer.Type = running
-	case asked == "" && buffer.Disk != nil:
-		buffer.Type = hookbayv1alpha1.BufferDisk
-	case asked == "":
-		buffer.Type = cmp.Or(r.DefaultBuffer, hookbayv1alpha1.BufferDisk)
-	}
+	buffer.Type = cmp.Or(asked, running)
+	incomplete := r.Defaults.Complete(round.endpoint)
 	if asked != "" && running != "" && asked != running {
 		buffer.Type, round.frozen = running, true
 		return stall(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonBufferTypeChanged,
 			"the endpoint runs with buffer.type %s, which can't be changed because stored events would be left behind: write %s back, "+
 				"and make another WebhookEndpoint with %s", running, running, asked)
+	}
+	if incomplete != nil {
+		round.frozen = true
+		return stall(hookbayv1alpha1.ConditionWorkloadReady, hookbayv1alpha1.ReasonBufferIncomplete, "the buffer is a JetStream one, and %v", incomplete)
 	}
 	return nil
 }
@@ -115,17 +113,17 @@ func (r *Reconciler) decideBuffer(round *round) error {
 // runningBuffer tells the type of buffer that the receivers run with, "" if there are none and never were. It goes by the names of the
 // Deployments: a label is soon changed by hand, and volumes with events would be left behind.
 func (r *round) runningBuffer() hookbayv1alpha1.BufferType {
-	stateless := false
+	stateless := hookbayv1alpha1.BufferType("")
 	for i := range r.deployments {
 		if _, ok := replicaNumber(r.endpoint, r.deployments[i].Name); ok {
 			return hookbayv1alpha1.BufferDisk
 		}
-		stateless = stateless || r.deployments[i].Name == manifests.Name(r.endpoint)
+		if r.deployments[i].Name == manifests.Name(r.endpoint) {
+			noted := hookbayv1alpha1.BufferType(r.deployments[i].Annotations[manifests.AnnotationBuffer])
+			stateless = cmp.Or(noted, hookbayv1alpha1.BufferNone)
+		}
 	}
-	if r.stored.Status.BufferType == "" && stateless {
-		return hookbayv1alpha1.BufferNone
-	}
-	return r.stored.Status.BufferType // somebody may have deleted them all
+	return cmp.Or(r.stored.Status.BufferType, stateless) // somebody may have deleted them all
 }
 
 // replicaNumber reads the number of a replica from the name of its Deployment or claim.

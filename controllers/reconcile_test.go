@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/defaults"
 	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/controllers/receivers"
 )
@@ -105,7 +106,9 @@ func TestDecideBuffer(t *testing.T) {
 	deployment := func(name string) appsv1.Deployment {
 		return appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	}
-	const disk, none = hookbayv1alpha1.BufferDisk, hookbayv1alpha1.BufferNone
+	const disk, none, stream = hookbayv1alpha1.BufferDisk, hookbayv1alpha1.BufferNone, hookbayv1alpha1.BufferJetStream
+	noted := deployment("orders-receiver")
+	noted.Annotations = map[string]string{manifests.AnnotationBuffer: "JetStream"}
 	tests := map[string]struct {
 		asked, seen hookbayv1alpha1.BufferType
 		running     []appsv1.Deployment
@@ -118,6 +121,11 @@ func TestDecideBuffer(t *testing.T) {
 		"said":                                         {asked: none, want: none},
 		"nothing said, and volumes run":                {byDefault: none, running: []appsv1.Deployment{deployment("orders-0")}, want: disk},
 		"nothing said, and none run":                   {byDefault: disk, running: []appsv1.Deployment{deployment("orders-receiver")}, want: none},
+		"nothing said, another default than what runs": {byDefault: stream, running: []appsv1.Deployment{deployment("orders-receiver")}, want: none},
+		"nothing said, and a stream is used":           {byDefault: disk, running: []appsv1.Deployment{noted}, want: stream},
+		"a stream by default":                          {byDefault: stream, want: stream},
+		"a stream is used, and nothing is asked for":   {asked: none, running: []appsv1.Deployment{noted}, want: stream, wantFrozen: true},
+		"the note deleted by hand":                     {seen: stream, running: []appsv1.Deployment{deployment("orders-receiver")}, want: stream},
 		"both run, as after a mistake":                 {running: []appsv1.Deployment{deployment("orders-receiver"), deployment("orders-1")}, want: disk},
 		"all Deployments deleted by hand":              {byDefault: none, seen: disk, want: disk},
 		"said otherwise than what runs":                {asked: none, running: []appsv1.Deployment{deployment("orders-0")}, want: disk, wantFrozen: true},
@@ -128,7 +136,7 @@ func TestDecideBuffer(t *testing.T) {
 			e := endpoint("orders")
 			e.Spec.Buffer.Type, e.Status.BufferType = tt.asked, tt.seen
 			round := &round{stored: e, endpoint: e.DeepCopy(), deployments: tt.running}
-			r := &Reconciler{DefaultBuffer: tt.byDefault}
+			r := &Reconciler{Defaults: defaults.Buffer{Type: tt.byDefault, JetStreamURLs: []string{"nats://nats"}}}
 			err := r.decideBuffer(round)
 			if got := round.endpoint.Spec.Buffer.Type; got != tt.want || round.frozen != tt.wantFrozen || (err != nil) != tt.wantFrozen {
 				t.Errorf("type is %s, frozen %v (%v), want %s, %v", got, round.frozen, err, tt.want, tt.wantFrozen)

@@ -55,7 +55,12 @@ type replica struct {
 }
 
 // disk says whether the endpoint's receivers have volumes.
-func (r *round) disk() bool { return r.endpoint.Spec.Buffer.Type != hookbayv1alpha1.BufferNone }
+func (r *round) disk() bool {
+	return r.stores() && r.endpoint.Spec.Buffer.Type != hookbayv1alpha1.BufferJetStream
+}
+
+// stores says whether callbacks are answered before they are delivered.
+func (r *round) stores() bool { return r.endpoint.Spec.Buffer.Type != hookbayv1alpha1.BufferNone }
 
 // want notes that children are wanted.
 func (r *round) want(objects ...client.Object) { r.keep = append(r.keep, objects...) }

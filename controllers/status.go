@@ -222,7 +222,7 @@ const longWait = time.Minute
 
 func (r *round) delivering(told []hookbayv1alpha1.ReceiverStatus) finding {
 	if r.endpoint.Spec.Delivery.Suspend {
-		if !r.disk() {
+		if !r.stores() {
 			return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are refused, as buffer.type is None")
 		}
 		return bad(hookbayv1alpha1.ReasonSuspended, "delivery.suspend is true: callbacks are stored, and delivered when it is false again")

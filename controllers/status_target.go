@@ -19,7 +19,7 @@ func (r *round) targetDown() *finding {
 		return nil
 	}
 	what := "events wait, and receivers try one at least every 30 s (or when the target's Retry-After says, within 5 minutes); all go on when it is back"
-	if !r.disk() {
+	if !r.stores() {
 		what = "callbacks are refused, but for one every 30 s (or when the target's Retry-After says, within 5 minutes) that tries it; all go on when it is back"
 	}
 	f := bad(hookbayv1alpha1.ReasonTargetDown, "the target is down (%s): %s; what it answers: kubectl logs -n %s -l %s=%s | grep -i deliver",

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -34,7 +35,7 @@ const (
 // SetupWithManager has the manager run the reconciler, at most concurrency rounds at a time, on whatever concerns an endpoint.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
 	for field, values := range map[string]client.IndexerFunc{
-		indexSecret:  func(o client.Object) []string { return secretNames(o.(*hookbayv1alpha1.WebhookEndpoint)) },
+		indexSecret:  func(o client.Object) []string { return r.secretNames(o.(*hookbayv1alpha1.WebhookEndpoint)) },
 		indexAddress: func(o client.Object) []string { return addresses(o.(*hookbayv1alpha1.WebhookEndpoint)) },
 	} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, &hookbayv1alpha1.WebhookEndpoint{}, field, values); err != nil {
@@ -110,9 +111,13 @@ func (r *Reconciler) with(ctx context.Context, opts ...client.ListOption) []ctrl
 	return requests
 }
 
-func secretNames(e *hookbayv1alpha1.WebhookEndpoint) []string {
+// secretNames are those of the Secrets that an endpoint names, or that the administrator has it use.
+func (r *Reconciler) secretNames(e *hookbayv1alpha1.WebhookEndpoint) []string {
 	var names []string
-	for _, ref := range manifests.SecretRefs(e) {
+	complete := e.DeepCopy()
+	complete.Spec.Buffer.Type = cmp.Or(e.Spec.Buffer.Type, e.Status.BufferType)
+	_ = r.Defaults.Complete(complete) // without servers there is no Secret for them either
+	for _, ref := range manifests.SecretRefs(complete) {
 		names = append(names, ref.Name)
 	}
 	if ingress := e.Spec.Exposure.Ingress; ingress != nil && ingress.TLSSecretName != "" {

@@ -12,6 +12,7 @@ import (
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/apply"
+	"github.com/hookbay/hookbay/controllers/defaults"
 	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/controllers/receivers"
 )
@@ -29,9 +30,9 @@ type Reconciler struct {
 	Receivers Asker
 	// Events tells people.
 	Events Publisher
-	// Settings are what the administrator decided for all receivers, DefaultBuffer for the endpoints that don't say.
-	Settings      manifests.Settings
-	DefaultBuffer hookbayv1alpha1.BufferType
+	// Settings are what the administrator decided for all receivers, Defaults for the endpoints that don't say.
+	Settings manifests.Settings
+	Defaults defaults.Buffer
 	// Now is the clock of the conditions; nil: time.Now.
 	Now func() time.Time
 

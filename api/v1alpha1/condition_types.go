@@ -63,6 +63,10 @@ const (
 	ReasonVolumeResizeRefused = "VolumeResizeRefused"
 	// ReasonBufferTypeChanged: buffer.type is not what the endpoint runs with.
 	ReasonBufferTypeChanged = "BufferTypeChanged"
+	// ReasonBufferIncomplete: the buffer is a JetStream one, and neither the endpoint nor the administrator says which servers keep it.
+	ReasonBufferIncomplete = "BufferIncomplete"
+	// ReasonBufferAway: receivers can't store, because the servers of a JetStream buffer can't be reached or can't be used; the message says why.
+	ReasonBufferAway = "BufferAway"
 	// ReasonNameTaken: an object that is not the endpoint's has the name that one of its own needs.
 	ReasonNameTaken = "NameTaken"
 	// ReasonChildRefused: the API server refuses an object that spec leads to; the message says which and why.
