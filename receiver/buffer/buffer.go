@@ -19,6 +19,11 @@ var ErrFull = errors.New("buffer is full")
 // ErrClosed is returned once the buffer is closed.
 var ErrClosed = errors.New("buffer is closed")
 
+// ErrLeaseLost is returned by Settle when another receiver has taken the event over meanwhile, because it had not heard of this one for too long:
+// what came of the attempt is not stored, and the other one delivers the event again. The lease has ended. Engines that other receivers do not
+// share never return it.
+var ErrLeaseLost = errors.New("lease was lost to another receiver")
+
 // What stands in a buffer's place for an endpoint without one returns these from its Append: the event is nowhere, its sender must send it
 // again.
 var (
@@ -77,7 +82,8 @@ type Queue interface {
 	Next(ctx context.Context) (*Delivery, error)
 
 	// Settle ends a lease with what came of the attempt, and must not return nil until that is durable: only then may
-	// the subject's next event be handed out. A lease that is never settled is given out again after a restart.
+	// the subject's next event be handed out. A lease that is never settled is given out again after a restart. Errors: ErrClosed,
+	// ErrLeaseLost, or the engine's own, after which it can be tried again.
 	Settle(ctx context.Context, d *Delivery, o Outcome) error
 
 	// Release ends a lease without an attempt: the event is due again at once, its attempts unchanged.

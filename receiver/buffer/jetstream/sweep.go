@@ -1,0 +1,234 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
+)
+
+const (
+	// hurryInterval is how often room is made while a stream is full.
+	hurryInterval = 2 * time.Second
+	// skew is by how much the clocks of receivers may differ: nothing is dropped earlier than that after its time is over.
+	skew = time.Minute
+	// reasonNotServed is why an event of an endpoint that is gone becomes a dead letter.
+	reasonNotServed = "the endpoint was removed before the event could be delivered"
+)
+
+// sweepAgainAndAgain drops what is no longer kept, every interval, and every few seconds while a stream is full.
+func (b *Buffer) sweepAgainAndAgain() {
+	ticks, hurry := time.NewTicker(b.o.SweepInterval), time.NewTicker(hurryInterval)
+	defer ticks.Stop()
+	defer hurry.Stop()
+	for {
+		all := false
+		select {
+		case <-ticks.C:
+			all = true
+		case <-hurry.C:
+		case <-b.ctx.Done():
+			return
+		}
+		if err := b.sweep(all); err != nil && !b.isClosed() {
+			b.o.Log.Warn("Sweep failed", "error", err)
+		}
+	}
+}
+
+// Sweep drops what is no longer kept: old delivered events with their identities, and old dead letters. Of streams that no receiver serves, it
+// gives up what is older than their settings say. The buffer does it by itself every Options.SweepInterval.
+func (b *Buffer) Sweep() error { return b.sweep(true) }
+
+func (b *Buffer) sweep(all bool) error {
+	if b.isClosed() {
+		return buffer.ErrClosed
+	}
+	var errs []error
+	for name, q := range b.served() {
+		if all || q.full(0) {
+			if err := q.sweep(b.ctx); err != nil {
+				errs = append(errs, fmt.Errorf("sweep %s: %w", name, err))
+			}
+		}
+	}
+	if all {
+		errs = append(errs, b.sweepOthers())
+	}
+	return errors.Join(errs...)
+}
+
+// sweep drops what is no longer kept of the partitions that this receiver has.
+func (q *queue) sweep(ctx context.Context) error {
+	if q.usable() != nil || !q.b.nc.IsConnected() {
+		return nil // there will be another time
+	}
+	s, now := q.settings(), q.b.o.Now()
+	keep := max(s.Retention, s.DeduplicationWindow)
+	if q.full(0) {
+		keep = s.DeduplicationWindow // what is only kept to look at has to go first
+	}
+	owned := q.owned()
+	if len(owned) == 0 {
+		return nil
+	}
+	// What holds up a cursor is kept with its lane, and cursors of quiet partitions move on: whoever takes one over has little to read again.
+	var errs []error
+	for _, p := range owned {
+		errs = append(errs, ignoreLost(q.perform(p, &task{spill: q.stuckFor(p, now)})))
+	}
+	limit, err := q.firstAfter(ctx, now.Add(-keep-skew))
+	errs = append(errs, err)
+	if err == nil {
+		for _, p := range owned {
+			errs = append(errs, q.purge(ctx, q.names.events(p.number), min(limit, q.oldestPending(p))))
+		}
+	}
+	for _, p := range owned {
+		errs = append(errs, q.dropDead(ctx, p, now.Add(-s.DeadRetention)))
+	}
+	q.mu.Lock()
+	q.lookedAt = time.Time{}
+	q.mu.Unlock()
+	poke(q.kick)
+	return errors.Join(errs...)
+}
+
+func ignoreLost(err error) error {
+	if errors.Is(err, buffer.ErrLeaseLost) {
+		return nil
+	}
+	return err
+}
+
+func (q *queue) owned() []*partition {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ps []*partition
+	for _, p := range q.parts {
+		if p != nil && !p.lost && !p.leaving {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// stuckFor says whether the first event that is not done holds up much behind it.
+func (q *queue) stuckFor(p *partition, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(p.window) == 0 {
+		return false
+	}
+	first := p.window[0]
+	return !first.done && now.Sub(time.Unix(0, first.received)) > skew
+}
+
+// oldestPending is the sequence number of the oldest event that is not settled, as is durably known; nothing from it on may go.
+func (q *queue) oldestPending(p *partition) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	oldest := p.floor()
+	if p.stored.floor < oldest {
+		oldest = p.stored.floor
+	}
+	for _, ln := range p.lanes {
+		if ln.stored.count > 0 {
+			oldest = min(oldest, ln.stored.seq)
+		}
+		if ln.head != nil {
+			oldest = min(oldest, ln.head.seq)
+		}
+	}
+	if p.lost {
+		return 0
+	}
+	return oldest
+}
+
+// firstAfter finds the first event that was appended after a time: by halves, since they are about in the order of time.
+func (q *queue) firstAfter(ctx context.Context, at time.Time) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
+	defer cancel()
+	s, err := q.b.js.Stream(ctx, q.names.stream)
+	if err != nil {
+		return 0, err
+	}
+	low, high := s.CachedInfo().State.FirstSeq, s.CachedInfo().State.LastSeq+1
+	for low < high {
+		middle := low + (high-low)/2
+		m, err := q.next(ctx, q.names.allEvents(), middle)
+		if errors.Is(err, errNotFound) {
+			high = middle
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if appended, ok := appendedAt(m.Subject); ok && appended.Before(at) {
+			low = m.Sequence + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// purge drops the messages of a filter that are below a sequence number.
+func (q *queue) purge(ctx context.Context, filter string, below uint64) error {
+	if below <= 1 {
+		return nil // zero would be all
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
+	s, err := q.b.js.Stream(ctx, q.names.stream)
+	if err != nil {
+		return err
+	}
+	return s.Purge(ctx, natsjs.WithPurgeSubject(filter), natsjs.WithPurgeSequence(below))
+}
+
+// dropDead drops dead letters up to a time.
+func (q *queue) dropDead(ctx context.Context, p *partition, before time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
+	if q.deadOf(p) == 0 {
+		return nil
+	}
+	var from, below uint64
+	var dropped int64
+	left := true
+	for {
+		m, err := q.next(ctx, q.names.deads(p.number), from)
+		if errors.Is(err, errNotFound) {
+			left = false
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if d, err := decodePast(m.Data); err == nil && !time.Unix(0, d.at).Before(before) {
+			break
+		}
+		from, below, dropped = m.Sequence+1, m.Sequence+1, dropped+1
+	}
+	if err := q.purge(ctx, q.names.deads(p.number), below); err != nil || (dropped == 0 && left) {
+		return err
+	}
+	q.mu.Lock()
+	n := min(uint64(dropped), p.stored.dead) //nolint:gosec // a count of events
+	p.stored.dead -= n
+	p.dead -= int64(n) //nolint:gosec // a count of events
+	q.mu.Unlock()
+	return ignoreLost(q.perform(p, &task{}))
+}
+
+func (q *queue) deadOf(p *partition) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return p.dead
+}
