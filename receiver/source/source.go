@@ -6,6 +6,7 @@
 package source
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/event"
@@ -45,6 +46,8 @@ type Proof struct {
 	// Dated says that the platform sent its own time, and Skew how far that was ahead (+) of Received or behind (-).
 	Dated bool
 	Skew  time.Duration
+	// Sum is the signature that the head claims, for a source that compares it with the body.
+	Sum [sha256.Size]byte
 }
 
 // Source verifies, identifies and answers the callbacks of one platform for one endpoint. It is safe for concurrent use.

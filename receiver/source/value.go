@@ -89,13 +89,6 @@ func (v Value) Items(visit func(item Value) bool) {
 
 // The functions below take s to be valid JSON, and return where in it they ended.
 
-func skipSpace[T string | []byte](s T, i int) int {
-	for i < len(s) && s[i] <= ' ' {
-		i++
-	}
-	return i
-}
-
 // skipSeparators skips what stands between keys, values and items.
 func skipSeparators(s string, i int) int {
 	for i < len(s) && (s[i] <= ' ' || s[i] == ',' || s[i] == ':') {

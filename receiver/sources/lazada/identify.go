@@ -3,6 +3,7 @@ package lazada
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/event"
@@ -19,16 +20,18 @@ type message struct {
 	number int64
 	typed  bool // number is known
 	fields [fieldCount]string
+	given  uint64 // which of them data has, by bit
 }
 
 // Identify makes one event of a push. It never refuses: the platform has signed the body, and a repeat would bring the same. What does
 // not parse becomes an event of type com.lazada.push.unparsed, which no filter leaves out, as nobody knows what it is.
 func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, *source.Refusal) {
-	root, ok := source.ParseJSON(r.Body)
-	if !ok {
+	rd := readings.Get().(*reading) //nolint:forcetypeassert // The pool holds nothing else.
+	defer rd.release()
+	if !rd.read(r.Body) {
 		return append(dst, s.unparsed(r.Body, event.ContentTypeBytes)), nil
 	}
-	m := read(root)
+	m := &rd.message
 	if !m.typed {
 		return append(dst, s.unparsed(r.Body, event.ContentTypeJSON)), nil
 	}
@@ -40,10 +43,10 @@ func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, 
 		k = &kind{typ: typePrefix + strconv.FormatInt(m.number, 10)}
 	}
 	return append(dst, event.Event{
-		ID:          s.identity(&m, k, r.Body),
+		ID:          s.identity(m, k, r.Body),
 		Type:        k.typ,
 		Source:      s.uri,
-		Subject:     s.subject(&m, k),
+		Subject:     s.subject(m, k),
 		ContentType: event.ContentTypeJSON,
 		Time:        m.time(k),
 		Extensions:  m.extensions(),
@@ -63,52 +66,102 @@ func (s *Source) unparsed(body []byte, contentType string) event.Event {
 	}
 }
 
-// read takes from the envelope and from data what attributes are made of. Where a key comes twice the last counts, as with most
-// readers of JSON. A field that data lacks counts where it stands beside data too: one documented sample has it there, and some
+// reading is a message that is being read.
+type reading struct {
+	message
+	beside               message // what stands beside data
+	kind, fallback, data source.Value
+	visit                func(inside, key string, value source.Value) // is see
+}
+
+// readings are used again and again: they are large, and go to the heap because of visit.
+var readings = sync.Pool{New: func() any {
+	r := &reading{}
+	r.visit = r.see
+	return r
+}}
+
+func (r *reading) release() {
+	*r = reading{visit: r.visit}
+	readings.Put(r)
+}
+
+// read takes from the envelope and from data what attributes are made of; false if body is not JSON. Where a key comes twice the last counts, as
+// with most readers of JSON. A field that data lacks counts where it stands beside data too: one documented sample has it there, and some
 // messages come without an envelope.
-func read(root source.Value) message {
-	var m message
-	var number, fallback, data source.Value
-	root.Members(func(key string, value source.Value) bool {
-		switch key {
-		case "message_type":
-			number = value
-		case "msg_type": // the name in one of Lazada's tables
-			fallback = value
-		case "data":
-			data = value
-		case "seller_id":
-			m.fields[envelopeSeller] = value.Scalar()
-		case "timestamp":
-			m.fields[envelopeTime] = value.Scalar()
-		case "site":
-			m.fields[envelopeSite] = value.Scalar()
-		default:
-			m.set(key, value)
+func (r *reading) read(body []byte) bool {
+	_, ok := source.ScanJSON(body, r.visit)
+	r.add(&r.beside)
+	r.number, r.typed = messageType(r.kind)
+	if !r.typed {
+		r.number, r.typed = messageType(r.fallback)
+	}
+	if !r.typed {
+		r.guess()
+	}
+	return ok
+}
+
+// see is what ScanJSON calls.
+func (r *reading) see(inside, key string, value source.Value) {
+	switch {
+	case inside == "data":
+		r.set(key, value)
+	case inside != "":
+	case key == "message_type":
+		r.kind = value
+	case key == "msg_type": // the name in one of Lazada's tables
+		r.fallback = value
+	case key == "data":
+		if r.data != (source.Value{}) || !value.IsObject() {
+			r.reread(value)
 		}
-		return true
-	})
-	if data.IsString() { // a JSON text inside a JSON string
-		data, _ = source.ParseJSON([]byte(data.Text()))
+		r.data = value
+	case key == "seller_id":
+		r.fields[envelopeSeller] = value.Scalar()
+	case key == "timestamp":
+		r.fields[envelopeTime] = value.Scalar()
+	case key == "site":
+		r.fields[envelopeSite] = value.Scalar()
+	default:
+		r.beside.set(key, value)
 	}
-	data.Members(func(key string, value source.Value) bool {
-		m.set(key, value)
-		return true
-	})
-	m.number, m.typed = messageType(number)
-	if !m.typed {
-		m.number, m.typed = messageType(fallback)
-	}
-	if !m.typed {
-		m.guess()
-	}
-	return m
 }
 
 // set notes a field of data, if it is one that matters.
 func (m *message) set(key string, value source.Value) {
 	if f := dataField(key); f != none {
 		m.fields[f] = value.Scalar()
+		m.given |= 1 << f
+	}
+}
+
+// reread forgets the fields of data and takes them from another one, which may be a JSON text inside a JSON string.
+func (m *message) reread(data source.Value) {
+	for f := range fieldCount {
+		if m.given>>f&1 == 1 {
+			m.fields[f] = ""
+		}
+	}
+	m.given = 0
+	if data.IsString() {
+		data, _ = source.ParseJSON([]byte(data.Text()))
+	}
+	data.Members(func(key string, value source.Value) bool {
+		m.set(key, value)
+		return true
+	})
+}
+
+// add takes the fields beside data that data lacks.
+func (m *message) add(beside *message) {
+	if beside.given == 0 {
+		return
+	}
+	for f := range fieldCount {
+		if beside.given>>f&1 == 1 && m.given>>f&1 == 0 {
+			m.fields[f] = beside.fields[f]
+		}
 	}
 }
 

@@ -84,17 +84,13 @@ var (
 
 // VerifyHead refuses a push whose Authorization header is missing or can't be a signature, whatever the body is.
 func (s *Source) VerifyHead(r *source.Request) (source.Proof, *source.Refusal) {
-	_, refusal := signature(r)
-	return source.Proof{Key: -1}, refusal
+	sum, refusal := signature(r)
+	return source.Proof{Key: -1, Sum: sum}, refusal
 }
 
 // VerifyBody compares the Authorization header with HMAC-SHA256(app secret, app key followed by the raw body).
 func (s *Source) VerifyBody(r *source.Request, proof source.Proof) (source.Proof, *source.Refusal) {
-	sum, refusal := signature(r)
-	if refusal != nil {
-		return proof, refusal
-	}
-	if proof.Key = s.keys.Match(&sum, s.signedKey, r.Body); proof.Key < 0 {
+	if proof.Key = s.keys.Match(&proof.Sum, s.signedKey, r.Body); proof.Key < 0 {
 		return proof, signatureWrong
 	}
 	return proof, nil
