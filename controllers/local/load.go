@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
+	"github.com/hookbay/hookbay/controllers/defaults"
 	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/receiver/config"
 )
@@ -42,6 +43,8 @@ type Loader struct {
 	reader     reader
 	definition *definition
 	log        *slog.Logger
+	// defaults decide what endpoints leave open of their buffers; nil: it stays open, for whoever does not serve them.
+	defaults *defaults.Buffer
 	// skipped are the objects that were logged as skipped: once is enough.
 	skipped map[string]bool
 
@@ -127,6 +130,7 @@ func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, erro
 			strings.Join(l.reader.paths, ", ")))
 	}
 	problems = append(problems, unique(endpoints, secrets))
+	problems = append(problems, l.complete(endpoints))
 	known := secretsByName(secrets)
 	named, err := namedSecrets(endpoints, known)
 	problems = append(problems, err)
@@ -145,6 +149,21 @@ func (l *Loader) understand(ctx context.Context, files []file) (*Manifests, erro
 		found.where = append(found.where, endpoints[i].where)
 	}
 	return found, nil
+}
+
+// complete decides what is left open of the endpoints' buffers.
+func (l *Loader) complete(endpoints []endpointObject) error {
+	if l.defaults == nil {
+		return nil
+	}
+	var problems []error
+	for i := range endpoints {
+		if e := &endpoints[i]; e.valid && l.defaults.Complete(&e.WebhookEndpoint) != nil {
+			problems = append(problems, e.errorf(`spec.buffer.jetStream.urls: is missing: write the address of a NATS server, such as `+
+				`["nats://127.0.0.1:4222"], or --jetstream-url nats://127.0.0.1:4222`))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Snapshot is what a receiver in this process serves. Hosts are left out, because people call it by its local address.

@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/url"
-	"os"
 	"os/signal"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -19,6 +15,7 @@ import (
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/credentials"
+	"github.com/hookbay/hookbay/controllers/defaults"
 	"github.com/hookbay/hookbay/controllers/manifests"
 	"github.com/hookbay/hookbay/receiver/app"
 	"github.com/hookbay/hookbay/receiver/config"
@@ -35,11 +32,12 @@ type runFlags struct {
 	admin   string
 	dataDir string
 	target  string
+	buffer  defaults.Buffer
 }
 
 // RunCommand is `hookbay run`.
 func RunCommand() *cobra.Command {
-	f := &runFlags{}
+	f := &runFlags{buffer: defaults.Buffer{Type: hookbayv1alpha1.BufferDisk}}
 	cmd := &cobra.Command{
 		Use:   "run -f FILE|DIR … [flags]",
 		Short: "Serve WebhookEndpoints on this machine, without a cluster",
@@ -49,7 +47,8 @@ edited meanwhile are taken over at once; a mistake in them is told, and what was
 Events that were not delivered when it ends are delivered when it runs again with the same --data-dir.`,
 		Example: `  hookbay run -f config/samples --target print
   hookbay run -f endpoint.yaml -f secret.yaml --target http://localhost:3000/events
-  hookbay run -f config/samples --target print 2>/dev/null | jq .data`,
+  hookbay run -f config/samples --target print 2>/dev/null | jq .data
+  hookbay run -f endpoint.yaml -f secret.yaml --target print --default-buffer JetStream --jetstream-url nats://127.0.0.1:4222`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if f.files, err = manifestPaths(f.files, args); err != nil {
@@ -65,6 +64,7 @@ Events that were not delivered when it ends are delivered when it runs again wit
 	fs.StringVar(&f.dataDir, "data-dir", ".hookbay", "where events are stored")
 	fs.StringVar(&f.target, "target", "",
 		"send all events to this http or https `URL` instead of the targets in the manifests, or print them on standard output: print")
+	f.buffer.BindFlags(fs)
 	return cmd
 }
 
@@ -72,11 +72,15 @@ func run(ctx context.Context, f *runFlags, stdin io.Reader, stdout, stderr io.Wr
 	if err := checkTarget(f.target); err != nil {
 		return err
 	}
+	if problems := f.buffer.Validate(); problems != nil {
+		return usagef("%s", strings.Join(problems, "\n"))
+	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	loader, err := NewLoader(f.files, stdin, log)
 	if err != nil {
 		return err
 	}
+	loader.defaults = &f.buffer
 	load := f.loadWith(ctx, loader)
 	first, err := load()
 	if err != nil {
@@ -158,7 +162,7 @@ func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 		case f.target == "" && m.Endpoints[i].Spec.Target.Type == hookbayv1alpha1.TargetService:
 			unreachable = append(unreachable, e.Key())
 		case f.target != "" && f.target != targetPrint:
-			e.Target.URL = f.target
+			redirectTarget(&e.Target, f.target)
 		}
 	}
 	if unreachable != nil {
@@ -167,6 +171,14 @@ func (f *runFlags) redirect(m *Manifests) (config.Snapshot, error) {
 			strings.Join(unreachable, ", "))}
 	}
 	return snap, nil
+}
+
+// redirectTarget has events go to a URL. What a topic's or subject's target is set to has no meaning there.
+func redirectTarget(t *config.Target, to string) {
+	if t.Type != config.TargetHTTP {
+		*t = config.Target{Type: config.TargetHTTP, Timeout: t.Timeout}
+	}
+	t.URL = to
 }
 
 // tryOut finds what only shows when sources and targets are made, such as a signing secret that is none, and tells it as a problem of
@@ -189,98 +201,4 @@ func tryOut(m *Manifests, snap config.Snapshot) error {
 		return &InvalidError{problems: err}
 	}
 	return nil
-}
-
-// announce tells people what to do next.
-func (f *runFlags) announce(w io.Writer, endpoints []config.Endpoint, listen, admin string) {
-	stored := "stored in " + f.dataDir + " and "
-	if !slices.ContainsFunc(endpoints, func(e config.Endpoint) bool { return e.Buffer.Type != config.BufferNone }) {
-		stored = ""
-	}
-	fmt.Fprintf(w, "\nEvents are %s", stored)
-	switch f.target {
-	case "":
-		fmt.Fprint(w, "sent to the targets in the manifests.\n")
-	case targetPrint:
-		fmt.Fprint(w, "printed on standard output.\n")
-	default:
-		fmt.Fprintf(w, "sent to %s.\n", withoutQuery(f.target))
-	}
-	for i := range endpoints {
-		e := &endpoints[i]
-		fmt.Fprintf(w, "\n%s (%s)\n", e.Key(), platformWords(&e.Source))
-		fmt.Fprintf(w, "  callbacks  http://%s%s\n", listen, e.Path)
-		if e.Buffer.Type == config.BufferNone {
-			fmt.Fprint(w, "  buffer     none: a callback is answered when the target has taken it\n")
-		}
-		fmt.Fprintf(w, "  console    %s\n", consoleWords(&e.Source))
-		fmt.Fprintf(w, "  try it     %s send -f %s --endpoint %s%s\n", program(), strings.Join(quotedWords(f.files), " -f "), e.Key(), urlFlag(listen))
-	}
-	fmt.Fprintf(w, "\nHealth, metrics and the live configuration: http://%s  Ctrl-C ends it.\n\n", admin)
-}
-
-// reachable is where a program on this machine reaches an address: one that stands for all addresses can't be called.
-func reachable(a net.Addr) string {
-	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
-	}
-	return a.String()
-}
-
-// program is this program as it was called, fit for a shell.
-func program() string {
-	if name := os.Args[0]; strings.Contains(name, "/") {
-		return quotedWords([]string{name})[0]
-	}
-	return "hookbay"
-}
-
-// platformWords say whose callbacks an endpoint takes.
-func platformWords(s *config.Source) string {
-	switch {
-	case s.Lazada != nil:
-		return "Lazada, App Key " + s.Lazada.AppKey
-	case s.TencentIM != nil:
-		return fmt.Sprintf("Tencent Cloud IM, SDKAppID %d", s.TencentIM.SDKAppID)
-	default:
-		return s.Type
-	}
-}
-
-// consoleWords say what to enter in the platform's console.
-func consoleWords(s *config.Source) string {
-	switch {
-	case s.Lazada != nil:
-		return "App Console > Push Mechanism: enter this path on a public https host, press Verify, choose message types, save"
-	case s.TencentIM != nil && len(s.TencentIM.TokenFiles) > 0:
-		return "Callback Configuration: enter this path on a public host, switch on authentication, set the Token, choose callbacks"
-	default:
-		return "Callback Configuration: enter this path on a public host, choose callbacks"
-	}
-}
-
-// urlFlag is what hookbay send must be told if the receiver is not where it looks by itself.
-func urlFlag(listen string) string {
-	if listen == "127.0.0.1:8080" {
-		return ""
-	}
-	return " --url http://" + listen
-}
-
-// withoutQuery keeps a query out of the output: it may hold a token.
-func withoutQuery(address string) string {
-	before, _, _ := strings.Cut(address, "?")
-	return before
-}
-
-// quotedWords are fit for a shell.
-func quotedWords(words []string) []string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		if strings.ContainsAny(w, " \t'\"\\$*?[]()&;|<>`!#~") {
-			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-		quoted[i] = w
-	}
-	return quoted
 }

@@ -321,7 +321,7 @@ func TestLoad_bounds(t *testing.T) {
 			"spec.buffer.disk.size: write an amount of disk space of at least 128Mi, such as 10Gi",
 		}},
 		"an unknown buffer": {edit: buffer("{type: Kafka}"), want: []string{
-			`spec.buffer.type: write Disk or None instead of "Kafka"`,
+			`spec.buffer.type: write Disk or JetStream or None instead of "Kafka"`,
 		}},
 		"a path with a query": {edit: exposure("{path: \"/hooks?x=1\"}"), want: []string{
 			`spec.exposure.path: write the path only: leave out the query ("?") and the fragment ("#")`,
@@ -446,7 +446,7 @@ func TestLoad_tencent(t *testing.T) {
 			"spec.target: service is set, but type is not Service: write type: Service, or remove service",
 		}},
 		"a URL and no type": {edit: []string{"    type: URL\n", ""}, want: []string{
-			"spec.target.type: is missing: type is Service or URL",
+			"spec.target.type: is missing: type is Service, URL, Kafka or JetStream",
 		}},
 		"a URL where type is Service": {edit: []string{"type: URL", "type: Service"}, want: []string{
 			"spec.target: type is Service: add service with name and port",
