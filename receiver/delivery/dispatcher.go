@@ -228,7 +228,8 @@ func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery, leave 
 	}
 }
 
-// settle returns true when the outcome is stored, false when the buffer was closed before.
+// settle returns true when the outcome is stored, false when the buffer was closed before, or another receiver has taken the event over: then that
+// one delivers it again, and here it is forgotten.
 func (d *Dispatcher) settle(lease *buffer.Delivery, o buffer.Outcome) bool {
 	ctx := context.Background() // no stop cancels it, see Run
 	wait := bufferRetryMin
@@ -238,6 +239,10 @@ func (d *Dispatcher) settle(lease *buffer.Delivery, o buffer.Outcome) bool {
 			return true
 		}
 		if errors.Is(err, buffer.ErrClosed) {
+			return false
+		}
+		if errors.Is(err, buffer.ErrLeaseLost) {
+			d.metrics.lost.Inc()
 			return false
 		}
 		d.report.bufferFailed("settle", err, d.o.Now())

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/delivery/target"
@@ -317,6 +319,33 @@ func TestDispatcher_settlesUntilTheOutcomeIsStored(t *testing.T) {
 		}
 		if _, settles, _ := q.counts(); sent != 1 || settles != 5 {
 			t.Errorf("got %d attempts and %d settles, want 1 and 5", sent, settles)
+		}
+	})
+}
+
+func TestDispatcher_forgetsWhatAnotherReceiverHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newMemoryQueue(sampleEvent("a", 1), sampleEvent("b", 1))
+		q.onSettle = func(n int) error {
+			if n == 1 {
+				return fmt.Errorf("settle: %w", buffer.ErrLeaseLost)
+			}
+			return nil
+		}
+		m := NewMetrics(nil)
+		run(t, Options{Endpoint: "shop/im", Queue: q, Metrics: m, Policy: Policy{MaxInFlight: 1}, Target: answering(accepted)})
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"lease a1 #1", "lease b1 #1", "delivered b1"}, q.history()); diff != "" {
+			t.Errorf("history (-want +got):\n%s", diff)
+		}
+		if got := testutil.ToFloat64(m.lost.WithLabelValues("shop/im")); got != 1 {
+			t.Errorf("leases lost: %v, want 1", got)
+		}
+		if _, settles, _ := q.counts(); settles != 2 {
+			t.Errorf("got %d settles, want 2: a lost lease is not settled again", settles)
+		}
+		if got := m.UnderWay(); got != 0 {
+			t.Errorf("attempts under way: %d, want none", got)
 		}
 	})
 }

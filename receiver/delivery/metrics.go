@@ -19,6 +19,7 @@ type Metrics struct {
 	lag      *prometheus.HistogramVec
 	open     *prometheus.GaugeVec
 	opened   *prometheus.CounterVec
+	lost     *prometheus.CounterVec
 
 	underWay atomic.Int64 // the sum of inFlight
 }
@@ -57,6 +58,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hookbay_target_circuit_opened_total",
 			Help: "How often the target began to count as down, by what came of the last attempt.",
 		}, []string{"endpoint", "outcome"}),
+		lost: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookbay_leases_lost_total",
+			Help: "Attempts whose outcome was not stored, because another receiver had taken the event over: it delivers the event again.",
+		}, []string{"endpoint"}),
 	}
 }
 
@@ -73,6 +78,7 @@ func (m *Metrics) Drop(endpoint string) {
 	m.lag.DeletePartialMatch(l)
 	m.open.DeletePartialMatch(l)
 	m.opened.DeletePartialMatch(l)
+	m.lost.DeletePartialMatch(l)
 }
 
 // endpointMetrics are one endpoint's series, looked up once.
@@ -83,6 +89,7 @@ type endpointMetrics struct {
 	inFlight      prometheus.Gauge
 	open          map[string]prometheus.Gauge   // by outcome, those of target.Failures
 	opened        map[string]prometheus.Counter // likewise
+	lost          prometheus.Counter
 }
 
 // endpoint makes every series of an endpoint, so that each is there at zero before the first event.
@@ -95,6 +102,7 @@ func (m *Metrics) endpoint(name string) *endpointMetrics {
 		lag:      m.lag.WithLabelValues(name),
 		open:     map[string]prometheus.Gauge{},
 		opened:   map[string]prometheus.Counter{},
+		lost:     m.lost.WithLabelValues(name),
 	}
 	for _, o := range target.Outcomes() {
 		em.attempts[o] = m.attempts.WithLabelValues(name, o)

@@ -234,11 +234,11 @@ func (b *Buffer) connected() error {
 	return errors.New("no connection to NATS: check that a server of urls is running and can be reached")
 }
 
-// Bytes implements buffer.Buffer: what the streams of its queues take in one server, as last heard.
+// Bytes implements buffer.Buffer: what the streams of its queues take in one server, as last heard, and what was appended here since then.
 func (b *Buffer) Bytes() int64 {
 	var sum int64
 	for _, q := range b.served() {
-		sum += q.bytes.Load()
+		sum += q.bytes.Load() + q.since.Load()
 	}
 	return sum
 }

@@ -143,6 +143,7 @@ func (q *queue) beatOnce(ctx context.Context) {
 	q.mu.Unlock()
 	if paused {
 		q.signal()
+		poke(q.kick)
 	}
 }
 

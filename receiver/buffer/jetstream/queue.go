@@ -96,9 +96,7 @@ func (q *queue) configure(s buffer.Settings) {
 		return
 	}
 	q.config.Store(&s)
-	q.mu.Lock()
-	q.declaredAt, q.lookedAt = time.Time{}, time.Time{}
-	q.mu.Unlock()
+	q.declareSoon()
 	poke(q.kick)
 }
 

@@ -109,10 +109,15 @@ func (q *queue) inspect(ctx context.Context) (info *natsjs.StreamInfo, usable, w
 	}
 	if !q.same(info.Config, want) {
 		updated, err := q.b.js.UpdateStream(ctx, want)
-		if err != nil {
-			wrong = errors.Join(wrong, q.explainDeclared("changed", err))
-		} else {
+		var refused *declaredError
+		switch err = q.explainDeclared("changed", err); {
+		case err == nil:
 			info = updated.CachedInfo()
+		case errors.As(err, &refused):
+			wrong = errors.Join(wrong, err)
+		default:
+			q.declareSoon()
+			return nil, q.explainStream(err), nil
 		}
 	}
 	return info, q.checkFound(info.Config), wrong
@@ -131,6 +136,13 @@ func (q *queue) mayDeclare() bool {
 	}
 	q.declaredAt = time.Now()
 	return true
+}
+
+// declareSoon has the stream looked at and made as declared at the next opportunity.
+func (q *queue) declareSoon() {
+	q.mu.Lock()
+	q.declaredAt, q.lookedAt = time.Time{}, time.Time{}
+	q.mu.Unlock()
 }
 
 // asDeclared returns what was not as declared when that was looked at last.
