@@ -6,6 +6,15 @@
 {{- if and .Values.kubeAPI.burst (not .Values.kubeAPI.qps) -}}
 {{- fail "kubeAPI.burst: write kubeAPI.qps as well: without it there is no limit" -}}
 {{- end -}}
+{{- if and (eq .Values.defaultBuffer "JetStream") (not .Values.jetStream.urls) -}}
+{{- fail "jetStream.urls: write the address of a NATS server, such as [nats://nats.messaging.svc:4222]: defaultBuffer is JetStream" -}}
+{{- end -}}
+{{- if ne (empty .Values.jetStream.credentials.secretName) (empty .Values.jetStream.credentials.key) -}}
+{{- fail "jetStream.credentials: write both secretName and key, or neither" -}}
+{{- end -}}
+{{- if and .Values.jetStream.credentials.secretName (not .Values.jetStream.urls) -}}
+{{- fail "jetStream.credentials: write jetStream.urls as well: they are only for the servers there" -}}
+{{- end -}}
 {{- range .Values.extraArgs -}}
 {{- if regexMatch "^--watch-namespaces(=|$)" . -}}
 {{- fail "extraArgs: write watchNamespaces instead of --watch-namespaces: the manager's roles follow that" -}}
