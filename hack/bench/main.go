@@ -41,6 +41,7 @@ var sections = []section{
 	{"answers", answers, report.Answers},
 	{"end-to-end", endToEnd, report.EndToEnd},
 	{"latency", latency, report.Latency},
+	{"buffers", buffers, report.Buffers},
 	{"overload", overload, report.Overloads},
 	{"start", starting, report.Starts},
 	{"soak", soak, report.SoakOf},

@@ -109,6 +109,9 @@ func (b *Broker) await(ctx context.Context) error {
 // patience is how long a broker may take to start. Only a hang exceeds it.
 const patience = 2 * time.Minute
 
+// Pid is the process ID of a broker that runs.
+func (b *Broker) Pid() int { return b.process.Pid() }
+
 // Kill ends the broker with SIGKILL, and returns when it is gone.
 func (b *Broker) Kill() error {
 	if b.process == nil {

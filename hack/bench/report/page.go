@@ -39,6 +39,7 @@ target, which counts different ids. The baseline is ` + "`httputil.ReverseProxy`
 each was due, so that a stall is charged to all who would have called in it. All variants have the same rate. Servers and load have one half of the
 processors each, so that neither takes the other's.`,
 		Latency, latencyPlots},
+	{"buffers", "Buffers and targets", buffersText, Buffers, nil},
 	{"overload", "Overload", `An open loop at twice what the receiver takes at most, while it delivers, on many connections; then at half of it again. Processors are divided as above, the target
 is on the load's side. Callbacks that find no free connection wait for one, and their latency since they were due runs. **Never sent** are those that were due and
 had found none when the time was over: it is the load that did not offer them. At the end all that was acknowledged must have
@@ -184,6 +185,7 @@ func head(w io.Writer, sections map[string]*Section) {
 func settings(s *Section) string {
 	of := map[string][]string{
 		"answers": {"connections", "sizes", "rounds", "duration", "warm-up"}, "end-to-end": {"rounds", "duration"}, "latency": {"latency-rounds", "duration"},
+		"buffers":  {"rounds", "duration"},
 		"overload": {"rounds", "overload", "crowd"}, "start": {"waiting", "settle"}, "soak": {"soak"}, "manager": {"endpoints"},
 	}[s.Name]
 	var all []string

@@ -27,6 +27,8 @@ type Section struct {
 	Differing []string `json:"differing,omitempty"`
 	// Surroundings are nil in files of earlier versions.
 	Surroundings *Surroundings `json:"surroundings,omitempty"`
+	// Servers says which servers behind the receiver it was measured with, if any.
+	Servers string `json:"servers,omitempty"`
 	// One of these is what was measured.
 	Cells     []Cell     `json:"cells,omitempty"`
 	Overloads []Overload `json:"overloads,omitempty"`

@@ -4,6 +4,8 @@ import "time"
 
 // Cell is one combination of settings that variants were measured with, in turns.
 type Cell struct {
+	// What is measured, in a section that measures several things: one of the section's own words.
+	What        string `json:"what,omitempty"`
 	Source      string `json:"source"`
 	Size        int    `json:"bodyBytes"`
 	Connections int    `json:"connections"`
@@ -42,6 +44,10 @@ type Run struct {
 	// CPU is the server's for each callback, and Generator the load's.
 	CPU       Micros `json:"cpuMicros"`
 	Generator Micros `json:"generatorCPUMicros"`
+	// Servers is the CPU of the servers behind it, all together, for each callback.
+	Servers Micros `json:"serversCPUMicros,omitempty"`
+	// Stored is how many bytes these servers' disks hold for each callback, all together.
+	Stored float64 `json:"storedBytesEach,omitempty"`
 	// Took is how long the turn lasted.
 	Took time.Duration `json:"tookNanoseconds"`
 	// Refused are callbacks that were answered 503.

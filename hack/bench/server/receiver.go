@@ -28,6 +28,8 @@ type ReceiverOptions struct {
 	Sources []string
 	// Target is the URL that is delivered to. Empty: delivery is suspended.
 	Target string
+	// To, if set, is where is delivered to in place of Target.
+	To *config.Target
 	// Buffer is how events are kept.
 	Buffer config.Buffer
 	// CPUs are the processors that it may use; none means all.
@@ -105,7 +107,10 @@ func (o *ReceiverOptions) write() error {
 			Namespace: "bench", Name: strings.ToLower(typ), Path: load.Path(typ), Source: source, Buffer: o.Buffer,
 			Target: config.Target{Type: config.TargetHTTP, URL: o.Target},
 		}
-		if o.Target == "" {
+		switch {
+		case o.To != nil:
+			e.Target = *o.To
+		case o.Target == "":
 			e.Delivery.Suspend, e.Target.URL = true, "http://127.0.0.1:1/"
 		}
 		c.Endpoints = append(c.Endpoints, e)

@@ -24,9 +24,12 @@ type Usage struct {
 const userHz = 100
 
 // Usage asks the kernel.
-func (p *Process) Usage() (Usage, error) {
+func (p *Process) Usage() (Usage, error) { return UsageOf(p.Pid()) }
+
+// UsageOf asks the kernel about any process.
+func UsageOf(pid int) (Usage, error) {
 	var u Usage
-	dir := fmt.Sprintf("/proc/%d/", p.Pid())
+	dir := fmt.Sprintf("/proc/%d/", pid)
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
 		return u, err
