@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,7 @@ type cluster struct {
 	// What goes wrong, by the names of Deployments and claims.
 	backlog  map[string]int64  // events that wait on a replica
 	notReady map[string]string // why a replica takes nothing
+	noBuffer map[string]string // why a replica takes nothing, if that is its buffer
 	refuses  map[string]string // why a replica takes no new configuration
 	unbound  map[string]bool   // claims that get no volume
 	silent   map[string]bool   // replicas whose admin port can't be reached
@@ -73,7 +75,7 @@ func newCluster(t *testing.T, c client.Client, namespace string) *cluster {
 	t.Helper()
 	k := &cluster{
 		t: t, client: c, namespace: namespace, receivers: map[string]*pretendedReceiver{},
-		backlog: map[string]int64{}, notReady: map[string]string{}, refuses: map[string]string{}, unbound: map[string]bool{},
+		backlog: map[string]int64{}, notReady: map[string]string{}, noBuffer: map[string]string{}, refuses: map[string]string{}, unbound: map[string]bool{},
 		silent: map[string]bool{}, away: map[string]bool{}, local: map[string]bool{}, stopped: map[string]int{}, number: int(clusters.Add(1)),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -288,7 +290,7 @@ func (k *cluster) sync(ctx context.Context, d *appsv1.Deployment, p *corev1.Pod,
 		if err := k.mount(ctx, r, p); err != nil {
 			return err
 		}
-		ready = k.notReady[d.Name] == ""
+		ready = k.notReady[d.Name] == "" && k.noBuffer[d.Name] == ""
 	}
 	status := corev1.ConditionFalse
 	if ready {
@@ -411,11 +413,21 @@ func (k *cluster) newReceiver(owner, ip string) *pretendedReceiver {
 		return all
 	}
 	reg.MustRegister(admin.NewBacklog(func() int64 { return 0 }, stats, time.Now))
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookbay_buffer_ready", ConstLabels: prometheus.Labels{"endpoint": k.namespace + "/orders"},
+	}, func() float64 {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.noBuffer[owner] != "" {
+			return 0
+		}
+		return 1
+	}))
 	pages := admin.NewHandler(admin.Options{
 		Ready: func() error {
 			k.mu.Lock()
 			defer k.mu.Unlock()
-			if why := k.notReady[owner]; why != "" {
+			if why := cmp.Or(k.notReady[owner], k.noBuffer[owner]); why != "" {
 				return fmt.Errorf("%s", why)
 			}
 			return nil

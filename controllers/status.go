@@ -151,7 +151,9 @@ func (r *round) exposed() finding {
 	}
 	e := r.endpoint
 	wantsIngress, wantsRoute := e.Spec.Exposure.Ingress != nil, e.Spec.Exposure.HTTPRoute != nil
-	switch {
+	switch p := r.problemWith(hookbayv1alpha1.ConditionWorkloadReady); {
+	case (wantsIngress && r.ingress == nil || wantsRoute && r.route == nil) && p != nil && p.reason == hookbayv1alpha1.ReasonBufferIncomplete:
+		return bad(p.reason, "nothing is exposed before it is known where events are kept")
 	case wantsIngress && r.ingress == nil, wantsRoute && r.route == nil:
 		return bad(hookbayv1alpha1.ReasonWaitingForCredentials, "nothing is exposed before the credentials are there")
 	case wantsIngress && wantsRoute:

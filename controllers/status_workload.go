@@ -194,7 +194,11 @@ func (r *round) podTrouble(pod *corev1.Pod) *problem {
 			}
 		}
 	}
-	if a, asked := r.asked[pod.Name]; asked && a.Err == nil && a.NotReady != "" {
+	a, asked := r.asked[pod.Name]
+	if asked && a.Err == nil && a.NotReady != "" && a.BufferAway {
+		return wait(condition, hookbayv1alpha1.ReasonBufferAway, "callbacks are refused with 503, as receiver %s can't store: %s", pod.Name, cut(a.NotReady))
+	}
+	if asked && a.Err == nil && a.NotReady != "" {
 		return wait(condition, hookbayv1alpha1.ReasonReceiversNotReady, "receiver %s is not ready: %s", pod.Name, cut(a.NotReady))
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 
 	hookbayv1alpha1 "github.com/hookbay/hookbay/api/v1alpha1"
 	"github.com/hookbay/hookbay/controllers/apitest"
+	"github.com/hookbay/hookbay/controllers/defaults"
 )
 
 var api apitest.Server
@@ -40,7 +41,8 @@ type story struct {
 	beside    []*story // further namespaces that the manager looks after
 	stop      func()
 	image     string
-	requests  requests // of the manager
+	buffer    defaults.Buffer // that the manager has endpoints have by default
+	requests  requests        // of the manager
 }
 
 func newStory(t *testing.T) *story {
@@ -244,6 +246,9 @@ func (s *story) startManager(image string) {
 	s.t.Helper()
 	o := DefaultOptions("v0.0.0")
 	o.ReceiverImage = image
+	if s.buffer.Type != "" {
+		o.Buffer = s.buffer
+	}
 	o.LeaderElect = false
 	o.MetricsBindAddress, o.HealthProbeBindAddress = "0", "0"
 	places := append([]*story{s}, s.beside...)

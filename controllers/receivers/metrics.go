@@ -24,6 +24,7 @@ const (
 	metricLastAccepted = "hookbay_last_accepted_timestamp_seconds"
 	metricLastRefused  = "hookbay_last_refused_timestamp_seconds"
 	metricCircuit      = "hookbay_target_circuit_open" // also has the label outcome
+	metricBufferReady  = "hookbay_buffer_ready"
 )
 
 // The largest values that are believed: integers that a metric can hold exactly, and times that JSON can hold.
@@ -58,7 +59,7 @@ func wantedLines(body io.Reader) (io.Reader, error) {
 	for lines.Scan() {
 		line := lines.Bytes()
 		switch name := line[:max(0, bytes.IndexByte(line, '{'))]; string(name) {
-		case metricBacklog, metricOldest, metricDead, metricLastAccepted, metricLastRefused, metricCircuit:
+		case metricBacklog, metricOldest, metricDead, metricLastAccepted, metricLastRefused, metricCircuit, metricBufferReady:
 			wanted.Write(line)
 			wanted.WriteByte('\n')
 		}
@@ -108,7 +109,21 @@ func (r *Report) takeMetrics(families map[string]*dto.MetricFamily, endpoint str
 			}
 		}
 	}
-	return r.takeCircuit(families, endpoint)
+	return errors.Join(r.takeCircuit(families, endpoint), r.takeBuffer(families, endpoint))
+}
+
+// takeBuffer takes whether the buffer can be used. Not every receiver tells.
+func (r *Report) takeBuffer(families map[string]*dto.MetricFamily, endpoint string) error {
+	all, err := samples(families, metricBufferReady, 1)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.endpoint == endpoint && s.value < 1 {
+			r.BufferAway = true
+		}
+	}
+	return nil
 }
 
 // takeCircuit takes whether the target is down. Older receivers don't tell.

@@ -26,6 +26,8 @@ type Report struct {
 
 	// NotReady says why the receiver takes no callbacks now, "" if it does.
 	NotReady string
+	// BufferAway says that it is because the endpoint's buffer can't be used, as a stream whose servers are away.
+	BufferAway bool
 
 	// Backlog counts the events of the endpoint that are neither delivered nor dead letters, DeadLetters its dead letters that are kept.
 	Backlog, DeadLetters int64
