@@ -133,7 +133,7 @@ type DiskBuffer struct {
 // JetStreamBuffer is a stream of NATS servers. There is one stream for each endpoint, which all its receivers share.
 //
 // When the WebhookEndpoint is deleted, its stream stays, with all events that it holds, as volumes do: an endpoint of the same namespace and
-// name takes it over and delivers what is undelivered. Delete it yourself when you need it no longer: nats stream rm hookbay-NAMESPACE-NAME
+// name takes it over and delivers what is undelivered. Delete it yourself when you need it no longer: nats stream rm hookbay_NAMESPACE_NAME
 // (nats stream ls shows it).
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.stream) || (!has(self.replicas) && !has(self.storage) && !has(self.maxAge) && !has(self.maxBytes))`,message="stream names one that is there already, which is never changed: remove replicas, storage, maxAge and maxBytes, or remove stream to have one made with them"
@@ -144,7 +144,7 @@ type JetStreamBuffer struct {
 
 	// stream names a stream that is there already: it is used as found, and never changed. What it must be like is checked, and if it is not, the
 	// condition WorkloadReady says which of its settings to change. It must be the endpoint's alone. Default: a stream of the name
-	// hookbay-NAMESPACE-NAME is made, and kept as the fields below say. It can't be changed later.
+	// hookbay_NAMESPACE_NAME is made, and kept as the fields below say. It can't be changed later.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
