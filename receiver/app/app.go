@@ -171,13 +171,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.NewTarget == nil {
 		o.NewTarget = func(e config.Endpoint, s config.Secrets) (target.Target, error) {
-			http, err := target.NewHTTP(e.Target, s, target.HTTPOptions{
-				MaxIdleConns: delivery.PolicyOf(e.Delivery).MaxInFlight, ForbidLoopback: o.ForbidLoopback, Now: o.Now,
+			return target.New(e.Target, s, delivery.PolicyOf(e.Delivery).MaxInFlight, target.Common{
+				ForbidLoopback: o.ForbidLoopback, Log: o.Log.With("endpoint", e.Key()), Now: o.Now,
 			})
-			if err != nil {
-				return nil, err // not a nil *HTTP in an interface
-			}
-			return http, nil
 		}
 	}
 	return o

@@ -83,7 +83,7 @@ func (t *Target) namedFiles() []named {
 		all = append(all, k.TLS.namedFiles("target.kafka.tls.")...)
 	}
 	if t.JetStream != nil {
-		all = append(all, t.JetStream.NATS.namedFiles("target.jetStream.")...)
+		all = append(all, t.JetStream.namedFiles("target.jetStream.")...)
 	}
 	return all
 }
@@ -92,7 +92,7 @@ func (b *Buffer) namedFiles() []named {
 	if b.JetStream == nil {
 		return nil
 	}
-	return b.JetStream.NATS.namedFiles("buffer.jetStream.")
+	return b.JetStream.namedFiles("buffer.jetStream.")
 }
 
 func (n *NATS) namedFiles(at string) []named {

@@ -13,9 +13,19 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// The words that Reason.Outcome can be.
+const (
+	Auth    = "auth"    // the server refuses the login, or a subject
+	TLS     = "tls"     // it speaks none, or has a certificate that is not trusted, or doesn't trust ours
+	DNS     = "dns"     // nobody knows its address
+	Refused = "refused" // nobody listens there, or it takes no more connections
+	Timeout = "timeout" // it is silent
+	Network = "network" // anything else
+)
+
 // Reason is why there is no connection, or what the server said.
 type Reason struct {
-	// Outcome is a word of few: "auth", "tls", "dns", "refused", "timeout", "network".
+	// Outcome is one of the words above.
 	Outcome string
 	text    string
 	cause   error
@@ -42,23 +52,23 @@ func Explain(err error) *Reason { return explain(err) }
 func words(err error) (outcome, text string) {
 	switch {
 	case errors.Is(err, errNotYet):
-		return "network", "it is being made"
+		return Network, "it is being made"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAccountAuthExpired):
-		return "auth", "the server refuses the login: check the credentials, and that the server knows them"
+		return Auth, "the server refuses the login: check the credentials, and that the server knows them"
 	case errors.Is(err, nats.ErrAuthExpired):
-		return "auth", "the credentials have expired: put newer ones into their Secret"
+		return Auth, "the credentials have expired: put newer ones into their Secret"
 	case errors.Is(err, nats.ErrAuthRevoked):
-		return "auth", "the credentials are revoked: put newer ones into their Secret"
+		return Auth, "the credentials are revoked: put newer ones into their Secret"
 	case errors.Is(err, nats.ErrNkeysNotSupported):
-		return "auth", "the server knows no keys: log in as it is set up for, or set it up for NKeys or JWTs"
+		return Auth, "the server knows no keys: log in as it is set up for, or set it up for NKeys or JWTs"
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return "auth", "the server denies a subject: give the user the permissions that the documentation lists: " + permission(err)
+		return Auth, "the server denies a subject: give the user the permissions that the documentation lists: " + permission(err)
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		return "tls", "the server offers no TLS: write nats:// and name no CA and no certificate, or have it offer TLS"
+		return TLS, "the server offers no TLS: write nats:// and name no CA and no certificate, or have it offer TLS"
 	case errors.Is(err, nats.ErrMaxConnectionsExceeded), errors.Is(err, nats.ErrMaxAccountConnectionsExceeded):
-		return "refused", "the server has as many connections as it takes: raise its max_connections"
+		return Refused, "the server has as many connections as it takes: raise its max_connections"
 	case tlsText(err) != "":
-		return "tls", tlsText(err)
+		return TLS, tlsText(err)
 	}
 	return networkWords(err)
 }
@@ -66,29 +76,29 @@ func words(err error) (outcome, text string) {
 func networkWords(err error) (outcome, text string) {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsTimeout {
-			return "dns", "the address of " + dns.Name + " is not told in time: check the cluster's DNS"
+			return DNS, "the address of " + dns.Name + " is not told in time: check the cluster's DNS"
 		}
-		return "dns", "nobody knows the address of " + dns.Name + ": check the host name"
+		return DNS, "nobody knows the address of " + dns.Name + ": check the host name"
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return "timeout", "no answer in time: check the address, and that network policies let it pass"
+		return Timeout, "no answer in time: check the address, and that network policies let it pass"
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused", "connection refused: nobody listens at this address and port"
+		return Refused, "connection refused: nobody listens at this address and port"
 	case errors.Is(err, nats.ErrStaleConnection), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return "timeout", "the server does not answer"
+		return Timeout, "the server does not answer"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, nats.ErrDisconnected):
-		return "network", "the server closed the connection"
+		return Network, "the server closed the connection"
 	case errors.Is(err, nats.ErrNoInfoReceived), errors.Is(err, nats.ErrNoServers):
-		return "network", "what listens there is no NATS server, or it is just stopping"
+		return Network, "what listens there is no NATS server, or it is just stopping"
 	case errors.Is(err, nats.ErrConnectionClosed):
-		return "network", "it is closed"
+		return Network, "it is closed"
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return "network", op.Op + ": " + op.Err.Error() // of the system, or of whoever forbids the address
+		return Network, op.Op + ": " + op.Err.Error() // of the system, or of whoever forbids the address
 	}
-	return "network", "the connection broke"
+	return Network, "the connection broke"
 }
 
 // tlsText is empty if the error is not TLS's.

@@ -65,7 +65,14 @@ type Conn struct {
 	made   atomic.Pointer[nats.Conn] // Conn, for what runs before Connect has returned
 	stop   context.CancelFunc
 
-	closing atomic.Bool
+	closing   atomic.Bool
+	complaint atomic.Pointer[complaint]
+}
+
+// complaint is what a server said unasked: of a subject that the user may not publish to, it says nothing in answer.
+type complaint struct {
+	err error
+	at  time.Time
 }
 
 // Connect begins to connect, and returns before there is a connection: Ready tells, and Wait waits. Its errors are about credentials that are
@@ -184,6 +191,14 @@ func (c *Conn) Close() {
 	c.state.is(nats.ErrConnectionClosed)
 }
 
+// Complaint returns the last that a server said unasked since a time, nil if it said nothing: that the user may not publish to a subject, say.
+func (c *Conn) Complaint(since time.Time) error {
+	if last := c.complaint.Load(); last != nil && !last.at.Before(since) {
+		return last.err
+	}
+	return nil
+}
+
 // pause is called after each round of attempts, and before the first one after a loss.
 func (c *Conn) pause(round int) time.Duration {
 	if made := c.made.Load(); made != nil {
@@ -232,6 +247,7 @@ func (c *Conn) asynchronous(err error) {
 	case c.state.now() != nil:
 		c.failed(err)
 	default:
+		c.complaint.Store(&complaint{err, time.Now()})
 		c.log.Warn("NATS reports an error", "error", explain(err))
 	}
 }

@@ -29,8 +29,8 @@ func ways(t *testing.T) map[string]way {
 	t.Helper()
 	const refused = "the server refuses the login: check the credentials"
 	o, stranger := newOperator(t), newOperator(t)
-	_, public, seed := user(t)
-	_, _, otherSeed := user(t)
+	public, seed := user(t)
+	_, otherSeed := user(t)
 	ca, otherCA := newAuthority(t), newAuthority(t)
 	cert, key := ca.issue(t, "a client")
 	otherCert, otherKey := otherCA.issue(t, "a stranger")
@@ -101,12 +101,13 @@ func TestConn_Replace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, w.options)
 			conn, log := connect(t, w.at(s), w.wrong)
-			why := awaitReady(t, conn, w.wantWhy, saying(w.wantWhy))
+			awaitReady(t, conn, w.wantWhy, saying(w.wantWhy))
+			why := fmt.Sprint(conn.Ready())
 			if err := conn.Replace(w.right); err != nil {
 				t.Fatal(err)
 			}
 			mustConnect(t, conn)
-			secretFree(t, log.String()+why.Error(), w.right, w.wrong)
+			secretFree(t, log.String()+why, w.right, w.wrong)
 
 			if err := conn.Replace(nil); err == nil {
 				t.Error("Replace takes secrets that are missing")
@@ -156,7 +157,7 @@ func TestConnect_refusesSecrets(t *testing.T) {
 
 // The first connection, and each after it, comes when the server does.
 func TestConn_comesBack(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // just for a port that nobody listens at
+	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +211,7 @@ func TestConn_WaitEndsWithItsContext(t *testing.T) {
 // silent takes connections and says nothing.
 func silent(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed with the test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestConn_saysWhy(t *testing.T) {
 		"no keys there":    {config.NATS{URLs: []string{"nats://" + address(plain)}, NKeySeedFile: "seed"}, "the server knows no keys", "auth"},
 		"no answer at all": {config.NATS{URLs: []string{"nats://" + silent(t)}}, "no answer in time", "timeout"},
 	}
-	_, _, seed := user(t)
+	_, seed := user(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			conn, err := Connect(tt.config, config.Secrets{"seed": seed}, Options{Timeout: 200 * time.Millisecond, Log: (&logged{}).logger()})
@@ -241,8 +242,8 @@ func TestConn_saysWhy(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(conn.Close)
-			why := awaitReady(t, conn, tt.want, saying(tt.want))
-			if r := Explain(why); r.Outcome != tt.outcome {
+			awaitReady(t, conn, tt.want, saying(tt.want))
+			if r := Explain(conn.Ready()); r.Outcome != tt.outcome {
 				t.Errorf("the outcome is %q, want %q", r.Outcome, tt.outcome)
 			}
 		})

@@ -105,12 +105,12 @@ func mustConnect(t *testing.T, c *Conn) {
 }
 
 // awaitReady waits until Ready says what want says of it.
-func awaitReady(t *testing.T, c *Conn, what string, want func(error) bool) error {
+func awaitReady(t *testing.T, c *Conn, what string, want func(error) bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; {
 		err := c.Ready()
 		if want(err) {
-			return err
+			return
 		}
 		if time.Now().After(end) {
 			t.Fatalf("Ready says %v, want %s", err, what)
@@ -128,7 +128,7 @@ func saying(part string) func(error) bool {
 }
 
 // user is a key with its seed.
-func user(t *testing.T) (key nkeys.KeyPair, public, seed string) {
+func user(t *testing.T) (public, seed string) {
 	t.Helper()
 	key, err := nkeys.CreateUser()
 	if err != nil {
@@ -142,7 +142,7 @@ func user(t *testing.T) (key nkeys.KeyPair, public, seed string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key, public, string(s)
+	return public, string(s)
 }
 
 // operator is a server's operator and one account.
@@ -177,7 +177,7 @@ func newOperator(t *testing.T) operator {
 // credentials are a .creds file for a new user.
 func (o operator) credentials(t *testing.T) string {
 	t.Helper()
-	_, public, seed := user(t)
+	public, seed := user(t)
 	claims, err := jwt.NewUserClaims(public).Encode(o.account)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,16 @@ const (
 	Outcome3xx = "3xx"
 	Outcome4xx = "4xx"
 	Outcome5xx = "5xx"
+	// OutcomeStored: brokers or a stream have it, on as many of their servers as must.
+	OutcomeStored = "stored"
+	// OutcomeInvalid: brokers or a stream never take this event, as it is too large, or their rules forbid it.
+	OutcomeInvalid = "invalid"
+	// OutcomeAuth: the login is refused, or it may not write there.
+	OutcomeAuth = "auth"
+	// OutcomeNoTopic: there is no such topic, or no stream takes the subject.
+	OutcomeNoTopic = "no_topic"
+	// OutcomeUnavailable: brokers or a stream answer that they can't store now: too few replicas, no leader, no space.
+	OutcomeUnavailable = "unavailable"
 	// OutcomeThrottled is the status 429: the target asks for fewer deliveries.
 	OutcomeThrottled = "throttled"
 	// OutcomeOddStatus is an HTTP status outside 200 to 599.
@@ -32,7 +42,7 @@ const (
 
 // Outcomes lists the words that Result.Outcome can be.
 func Outcomes() []string {
-	return append([]string{Outcome2xx, Outcome3xx, Outcome4xx, OutcomeOddStatus, OutcomeCancelled}, Failures()...)
+	return append([]string{Outcome2xx, Outcome3xx, Outcome4xx, OutcomeOddStatus, OutcomeStored, OutcomeInvalid, OutcomeCancelled}, Failures()...)
 }
 
 // Failures lists the outcomes that speak of the target as a whole, and not of the one event that was sent: it can't be reached, doesn't answer, or
@@ -40,6 +50,6 @@ func Outcomes() []string {
 func Failures() []string {
 	return []string{
 		Outcome5xx, OutcomeThrottled, OutcomeTimeout, OutcomeRefused, OutcomeDNS, OutcomeTLS, OutcomeReset,
-		OutcomeNotHTTP, OutcomeForbiddenAddress, OutcomeNetwork,
+		OutcomeNotHTTP, OutcomeForbiddenAddress, OutcomeNetwork, OutcomeAuth, OutcomeNoTopic, OutcomeUnavailable,
 	}
 }
