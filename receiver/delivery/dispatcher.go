@@ -26,6 +26,9 @@ const (
 
 const defaultDrainTime = 10 * time.Second
 
+// workersPerSlot is how many workers there may be for each attempt that may be under way: the others settle.
+const workersPerSlot = 2
+
 // Options are what a Dispatcher needs.
 type Options struct {
 	// Endpoint is "namespace/name", for logs and metrics.
@@ -60,6 +63,8 @@ type Dispatcher struct {
 	share   *share
 	// turn is held by the one worker that leases: it waits for the target to be up, then for memory, then for an event.
 	turn chan struct{}
+	// slots holds one for each attempt under way. What is being settled has none: it waits for the disk, not for the target.
+	slots chan struct{}
 
 	mu sync.Mutex
 	// workers counts those that run, idle those of them that wait for an event.
@@ -93,6 +98,7 @@ func New(o Options) *Dispatcher {
 		report:  newReporter(o.Log.With("endpoint", o.Endpoint), o.Now),
 		share:   &share{of: o.Memory},
 		turn:    make(chan struct{}, 1),
+		slots:   make(chan struct{}, o.Policy.MaxInFlight),
 	}
 	d.breaker = newBreaker(breakerOptions{
 		limit: o.Policy.MaxInFlight, unordered: o.Policy.Unordered, rand: o.Rand, metrics: d.metrics, report: d.report,
@@ -146,7 +152,7 @@ func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
 		}
 		d.mu.Lock()
 		d.idle--
-		if d.idle == 0 && d.workers < d.o.Policy.MaxInFlight {
+		if d.idle == 0 && d.workers < workersPerSlot*d.o.Policy.MaxInFlight {
 			d.startWorker(ctx, attempts, wg)
 		}
 		d.mu.Unlock()
@@ -165,6 +171,11 @@ func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, ticket, bool) 
 	select {
 	case d.turn <- struct{}{}:
 		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, ticket{}, false
+	}
+	select {
+	case d.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ticket{}, false
 	}
@@ -190,6 +201,7 @@ func (d *Dispatcher) next(ctx context.Context) (*buffer.Delivery, ticket, bool) 
 		}
 		pause = min(2*pause, bufferRetryMax)
 	}
+	<-d.slots
 	return nil, ticket{}, false
 }
 
@@ -200,6 +212,7 @@ func (d *Dispatcher) attempt(ctx context.Context, lease *buffer.Delivery, leave 
 	start := d.o.Now()
 	res := d.o.Target.Send(ctx, &lease.Event, lease.Attempt)
 	end := d.o.Now()
+	<-d.slots
 	if res.Class == target.Retryable && res.Outcome != target.OutcomeCancelled {
 		d.report.count()
 	}

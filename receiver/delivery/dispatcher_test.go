@@ -142,8 +142,40 @@ func TestDispatcher_maxInFlight(t *testing.T) {
 		if got, _, _ := q.counts(); got != 20 {
 			t.Errorf("got %d outcomes, want 20", got)
 		}
-		if got := d.started(); got != 5 {
-			t.Errorf("got %d workers, want 5", got)
+		if got := d.started(); got != 6 {
+			t.Errorf("got %d workers, want 6: five that sent and one that waited", got)
+		}
+	})
+}
+
+// slowQueue settles nothing before its disk is closed.
+type slowQueue struct {
+	*memoryQueue
+	disk chan struct{}
+}
+
+func (q slowQueue) Settle(ctx context.Context, d *buffer.Delivery, o buffer.Outcome) error {
+	<-q.disk
+	return q.memoryQueue.Settle(ctx, d, o)
+}
+
+func TestDispatcher_whatIsBeingSettledTakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newMemoryQueue(sampleEvent("a", 1), sampleEvent("b", 1), sampleEvent("c", 1))
+		disk := make(chan struct{})
+		var sent atomic.Int64
+		run(t, Options{Queue: slowQueue{q, disk}, Policy: Policy{MaxInFlight: 1}, Target: targetFunc(func(context.Context, *event.Event, int) target.Result {
+			sent.Add(1)
+			return accepted
+		})})
+		synctest.Wait()
+		if got := sent.Load(); got != 2 {
+			t.Errorf("got %d attempts while the disk hangs, want 2: the second need not wait for it, and more must not pile up", got)
+		}
+		close(disk)
+		synctest.Wait()
+		if got, _, _ := q.counts(); got != 3 {
+			t.Errorf("got %d outcomes, want 3", got)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package disk
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -17,13 +16,6 @@ import (
 const (
 	// maxGroupBytes bounds one commit: a batch over half a memtable would be flushed on its own.
 	maxGroupBytes = 256 << 10
-	// gatherRounds is how often the committer lets others run while the group still grows. On a fast disk a sync is shorter than it takes the
-	// woken callers to come back; without this, groups stay at a handful of events.
-	gatherRounds = 8
-	// manyWait is the size of a group from which on the next one is waited for: with an SSD, it takes tens of thousands of events a second.
-	manyWait    = 16
-	gatherTime  = 500 * time.Microsecond
-	gatherPause = 60 * time.Microsecond
 	// largestKept and mostKept bound the memory of requests that are kept to be used again: bytes of records, and events.
 	largestKept = 64 << 10
 	mostKept    = 16
@@ -67,8 +59,7 @@ type appender struct {
 
 	sequence uint64 // owned by the committer
 	fresh    map[identity]struct{}
-	last     int // how many requests were committed last; 0: nobody waited after that
-	goal     int // how many are waited for, if many come
+	groups   gathering
 }
 
 // identity is an event's ID in its queue.
@@ -169,7 +160,7 @@ func (a *appender) runCommitter() {
 		}
 		for {
 			requests := a.take()
-			if a.last = len(requests); a.last == 0 {
+			if a.groups.last = len(requests); len(requests) == 0 {
 				break
 			}
 			a.commit(requests)
@@ -183,28 +174,10 @@ func (a *appender) runCommitter() {
 	}
 }
 
-// gather lets others run for as long as that makes the group grow. Where many come, it waits a little for those that have just been answered to come
-// back: a commit costs the processor the same for thirty as for fifty.
+// gather waits until the group is worth a commit.
 func (a *appender) gather() {
-	n := 0
-	for range gatherRounds {
-		now := a.length()
-		if now == n {
-			break
-		}
-		n = now
-		runtime.Gosched()
-	}
-	if a.last < manyWait {
-		return
-	}
-	for end := time.Now().Add(gatherTime); n < a.goal && time.Now().Before(end); n = a.length() {
-		time.Sleep(gatherPause) //nolint:forbidigo // not for an event: to see whether there are any
-	}
-	if n >= a.goal {
-		n++ // perhaps there are more
-	}
-	a.goal = n
+	a.groups.yield(a.length)
+	a.groups.wait(a.length)
 }
 
 func (a *appender) length() int {

@@ -33,7 +33,14 @@ type settlement struct {
 type line struct {
 	mu      sync.Mutex
 	waiting []*settlement
-	taken   bool // somebody commits
+	taken   bool      // somebody commits
+	groups  gathering // who commits has it
+}
+
+func (n *line) length() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.waiting)
 }
 
 // join enters a settlement. It returns true if its caller is to commit at once; otherwise its turn tells.
@@ -56,6 +63,7 @@ func (n *line) take() []*settlement {
 		count++
 	}
 	group := n.waiting[:count:count]
+	n.groups.last = count
 	if n.waiting = n.waiting[count:]; len(n.waiting) == 0 {
 		n.waiting = nil
 	}
@@ -89,6 +97,7 @@ func (q *queue) Settle(_ context.Context, d *buffer.Delivery, o buffer.Outcome) 
 func (q *queue) settle(l *lease, c change) error {
 	s := &settlement{lease: l, change: c, turn: make(chan bool, 1)}
 	if q.line.join(s) || <-s.turn {
+		q.line.groups.wait(q.line.length)
 		group := q.line.take() // its first is s
 		q.commit(group)
 		q.line.pass()
