@@ -41,17 +41,22 @@ hookbay_delivery_attempts_total{endpoint="shop/im",outcome="2xx"} 1
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="3xx"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="4xx"} 1
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="5xx"} 1
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="auth"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="cancelled"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="dns"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="forbidden_address"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="invalid"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="network"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="no_topic"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="not_http"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="odd_status"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="refused"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="reset"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="stored"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="throttled"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="timeout"} 0
 hookbay_delivery_attempts_total{endpoint="shop/im",outcome="tls"} 0
+hookbay_delivery_attempts_total{endpoint="shop/im",outcome="unavailable"} 0
 # HELP hookbay_delivery_dead_total Events that became dead letters: rejected by the target, or expired (still failing at the retry limit's age).
 # TYPE hookbay_delivery_dead_total counter
 hookbay_delivery_dead_total{endpoint="shop/im",reason="expired"} 1
@@ -108,8 +113,8 @@ func TestMetrics_drop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(families) != 7 {
-		t.Errorf("got %d metrics, want 7", len(families))
+	if len(families) != 8 {
+		t.Errorf("got %d metrics, want 8", len(families))
 	}
 	for _, f := range families {
 		for _, s := range f.GetMetric() {
