@@ -48,6 +48,12 @@ func downWords(outcome string) string {
 		return "not_http: what comes back is not an HTTP answer"
 	case "forbidden_address":
 		return "forbidden_address: its name leads to an address that deliveries never go to"
+	case "auth":
+		return "auth: it refuses the login, or does not let it write there"
+	case "no_topic":
+		return "no_topic: there is no such topic, or no stream takes the subject"
+	case "unavailable":
+		return "unavailable: it can't store now: too few replicas, no leader, or no space"
 	case "network":
 		return "network: connections to it break, or can't be made"
 	}

@@ -195,7 +195,7 @@ func (r *round) podTrouble(pod *corev1.Pod) *problem {
 		}
 	}
 	a, asked := r.asked[pod.Name]
-	if asked && a.Err == nil && a.NotReady != "" && a.BufferAway {
+	if asked && a.Err == nil && a.NotReady != "" && a.BufferAway && r.endpoint.Spec.Buffer.Type == hookbayv1alpha1.BufferJetStream {
 		return wait(condition, hookbayv1alpha1.ReasonBufferAway, "callbacks are refused with 503, as receiver %s can't store: %s", pod.Name, cut(a.NotReady))
 	}
 	if asked && a.Err == nil && a.NotReady != "" {

@@ -449,7 +449,7 @@ func TestStory_theReceiverImageIsUpgraded(t *testing.T) {
 // The samples as they are, but for the namespace: the pods of each are admitted under Pod Security "restricted".
 func TestStory_everySampleBecomesReady(t *testing.T) {
 	s := newStory(t)
-	files, err := filepath.Glob("../config/samples/*/*.yaml")
+	files, err := filepath.Glob("../config/samples*/*/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no samples: %v", err)
 	}
@@ -459,17 +459,19 @@ func TestStory_everySampleBecomesReady(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var o unstructured.Unstructured
-		if err := yaml.Unmarshal(data, &o.Object); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		s.createObject(&o)
-		if o.GetKind() == hookbayv1alpha1.Kind {
-			names = append(names, o.GetName())
+		for document := range strings.SplitSeq(string(data), "\n---\n") {
+			var o unstructured.Unstructured
+			if err := yaml.Unmarshal([]byte(document), &o.Object); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			s.createObject(&o)
+			if o.GetKind() == hookbayv1alpha1.Kind {
+				names = append(names, o.GetName())
+			}
 		}
 	}
-	if len(names) < 2 {
-		t.Errorf("samples of the endpoints %v, want one of each source", names)
+	if len(names) < 4 {
+		t.Errorf("samples of the endpoints %v, want one of each source, and with each broker", names)
 	}
 	for _, name := range names {
 		s.ready(name)

@@ -60,14 +60,14 @@ func TestAccepted(t *testing.T) {
 
 // TestAccepted_samples applies the samples as a user does: one folder, or all of them.
 func TestAccepted_samples(t *testing.T) {
-	endpoints, err := filepath.Glob("../samples/*/endpoint.yaml")
-	if err != nil || len(endpoints) < 2 {
+	endpoints, err := filepath.Glob("../samples*/*/endpoint.yaml")
+	if err != nil || len(endpoints) < 4 {
 		t.Fatalf("found the samples %v, %v", endpoints, err)
 	}
 	if _, stderr, err := api.Kubectl(t, "", "create", "namespace", "shop"); err != nil {
 		t.Fatal(stderr)
 	}
-	ways := [][]string{{"-k", "../samples"}}
+	ways := [][]string{{"-k", "../samples"}, {"-k", "../samples-brokers"}}
 	for _, endpoint := range endpoints {
 		ways = append(ways, []string{"-f", filepath.Dir(endpoint)})
 	}

@@ -21,7 +21,7 @@ func children(e *hookbayv1alpha1.WebhookEndpoint) []client.Object {
 	for _, o := range manifests.Shared(e) {
 		all = append(all, o)
 	}
-	if e.Spec.Buffer.Type == hookbayv1alpha1.BufferNone {
+	if e.Spec.Buffer.Type == hookbayv1alpha1.BufferNone || e.Spec.Buffer.Type == hookbayv1alpha1.BufferJetStream {
 		all = append(all, manifests.Deployment(e, settings))
 	} else {
 		all = append(all, manifests.VolumeClaim(e, 0),
@@ -88,7 +88,7 @@ func (w *world) wantSettled(o client.Object) {
 func testEndpoints(t *testing.T) map[string]*hookbayv1alpha1.WebhookEndpoint {
 	t.Helper()
 	found := map[string]*hookbayv1alpha1.WebhookEndpoint{}
-	for _, pattern := range []string{"../manifests/testdata/endpoints/*.yaml", "../../config/samples/*/endpoint*.yaml"} {
+	for _, pattern := range []string{"../manifests/testdata/endpoints/*.yaml", "../../config/samples*/*/endpoint*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no file %s: %v", pattern, err)

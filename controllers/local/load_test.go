@@ -250,7 +250,7 @@ func TestLoad_unreadablePath(t *testing.T) {
 
 func TestLoad_samples(t *testing.T) {
 	var log bytes.Buffer
-	l, err := NewLoader([]string{"../../config/samples"}, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	l, err := NewLoader([]string{"../../config/samples", "../../config/samples-brokers"}, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,15 +24,15 @@ import (
 // settings are those of all tests.
 var settings = Settings{Image: "ghcr.io/hookbay/receiver:v0.1.0"}
 
-// endpoints are what the tests of children render: each sample of config/samples, and each testdata/endpoints/CASE.yaml, as the API server
+// endpoints are what the tests of children render: each sample of config/samples and config/samples-brokers, and each testdata/endpoints/CASE.yaml, as the API server
 // would store them.
 func endpoints(t *testing.T) map[string]*hookbayv1alpha1.WebhookEndpoint {
 	t.Helper()
 	def := readDefinition(t)
 	found := map[string]*hookbayv1alpha1.WebhookEndpoint{}
 	for pattern, name := range map[string]func(string) string{
-		"testdata/endpoints/*.yaml":             func(file string) string { return strings.TrimSuffix(filepath.Base(file), ".yaml") },
-		"../../config/samples/*/endpoint*.yaml": func(file string) string { return "sample-" + filepath.Base(filepath.Dir(file)) },
+		"testdata/endpoints/*.yaml":              func(file string) string { return strings.TrimSuffix(filepath.Base(file), ".yaml") },
+		"../../config/samples*/*/endpoint*.yaml": func(file string) string { return "sample-" + filepath.Base(filepath.Dir(file)) },
 	} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {

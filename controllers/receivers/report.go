@@ -26,7 +26,7 @@ type Report struct {
 
 	// NotReady says why the receiver takes no callbacks now, "" if it does.
 	NotReady string
-	// BufferAway says that it is because the endpoint's buffer can't be used, as a stream whose servers are away.
+	// BufferAway says that the endpoint's events can't be stored now, as in a stream whose servers are away.
 	BufferAway bool
 
 	// Backlog counts the events of the endpoint that are neither delivered nor dead letters, DeadLetters its dead letters that are kept.

@@ -76,13 +76,25 @@ func rules(role *unstructured.Unstructured) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{"rules": role.Object["rules"]}}
 }
 
-// checkSamples finds samples that kubectl apply -k config/samples would pass over.
+// checkSamples finds samples that kubectl apply -k config/samples, or config/samples-brokers, would pass over.
 func checkSamples(ctx context.Context, t tools) ([]string, error) {
-	built, err := render(ctx, t.kustomize, "build", "config/samples")
+	var differences []string
+	for _, folder := range []string{"config/samples", "config/samples-brokers"} {
+		more, err := checkFolder(ctx, t, folder)
+		if err != nil {
+			return nil, err
+		}
+		differences = append(differences, more...)
+	}
+	return differences, nil
+}
+
+func checkFolder(ctx context.Context, t tools, folder string) ([]string, error) {
+	built, err := render(ctx, t.kustomize, "build", folder)
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob("config/samples/*/*.yaml")
+	files, err := filepath.Glob(folder + "/*/*.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +110,7 @@ func checkSamples(ctx context.Context, t tools) ([]string, error) {
 		}
 		for key := range sample {
 			if built[key] == nil {
-				differences = append(differences, fmt.Sprintf("%s has the %s, which config/samples/kustomization.yaml does not name", file, key))
+				differences = append(differences, fmt.Sprintf("%s has the %s, which %s/kustomization.yaml does not name", file, key, folder))
 			}
 		}
 	}
