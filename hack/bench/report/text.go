@@ -35,6 +35,8 @@ unless it says otherwise.
 | more rounds of gathering callbacks before a write | no gain |
 | code for newer processors (` + "`GOAMD64`" + `) | no gain |
 | other settings of the garbage collector | no gain |
+| a second commit that is applied while the first is synced | 1 to 2 µs more, and fewer a second |
+| longer waits of the store before it compacts | no gain |
 
 | taken | gained |
 |---|---|
@@ -44,4 +46,7 @@ unless it says otherwise.
 | no timer for each callback | about 1 µs |
 | lanes of deliveries in memory, instead of read from the store | 17 µs an event, from end to end |
 | an HTTP client for plain targets, without net/http's transport | 19 µs an event |
+| one pass over the JSON, and no copy of it | about 2 µs |
+| a group of callbacks waits for those that were just answered, where many come | about 1 µs |
+| what is being settled takes no place of an attempt | from 0.97 to 1.0 of the proxy, from end to end |
 `
