@@ -17,7 +17,7 @@ const overhead = 200
 
 // addition is an event that is to be appended.
 type addition struct {
-	e         *event.Event
+	received  int64 // in Unix nanoseconds
 	partition int
 	identity  string // its subject, but for the last token
 	subject   string
@@ -45,19 +45,43 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 	if q.full(size) {
 		return buffer.Appended{}, q.errFull()
 	}
-	var done buffer.Appended
+	result := make(chan outcome, 1)
+	// The client may wait for a connection that takes nothing any more, whatever the context says.
+	go func() {
+		stored, err := q.addAll(ctx, additions, window)
+		result <- outcome{stored, err}
+	}()
+	var o outcome
+	select {
+	case o = <-result:
+	case <-ctx.Done():
+		o.err = ctx.Err()
+	}
+	if o.err != nil {
+		return buffer.Appended{}, q.explainAppend(ctx, o.err)
+	}
+	q.since.Add(int64(size))
+	return buffer.Appended{Stored: o.stored, Duplicates: len(events) - o.stored}, nil
+}
+
+// outcome is what came of additions.
+type outcome struct {
+	stored int
+	err    error
+}
+
+// addAll stores additions in as many parts as it takes.
+func (q *queue) addAll(ctx context.Context, additions []*addition, window time.Duration) (stored int, err error) {
 	for len(additions) > 0 {
 		n := min(len(additions), maxBatch)
-		stored, err := q.add(ctx, additions[:n], window)
+		more, err := q.add(ctx, additions[:n], window)
 		if err != nil {
-			return done, q.explainAppend(ctx, err)
+			return stored, err
 		}
-		done.Stored += stored
+		stored += more
 		additions = additions[n:]
 	}
-	done.Duplicates = len(events) - done.Stored
-	q.since.Add(int64(size))
-	return done, nil
+	return stored, nil
 }
 
 // awaitUsable waits until the stream was seen as it should be.
@@ -102,7 +126,7 @@ func (q *queue) prepare(events []event.Event, unique bool) (additions []*additio
 	seen := map[string]bool{}
 	for i := range events {
 		e := &events[i]
-		a := &addition{e: e, partition: partitionFor(e.Subject), record: encodeEvent(e)}
+		a := &addition{received: e.Received.UnixNano(), partition: partitionFor(e.Subject), record: encodeEvent(e)}
 		a.identity = q.names.identity(a.partition, e.ID)
 		if unique && len(events) > 1 {
 			if seen[a.identity] {
@@ -174,7 +198,7 @@ func (q *queue) added(additions []*addition, last uint64) {
 		if p == nil || p.reader == nil || seq <= p.reader.position || len(q.appended) >= maxAppended {
 			continue
 		}
-		q.appended[seq] = appended{partition: a.partition, received: a.e.Received.UnixNano()}
+		q.appended[seq] = appended{partition: a.partition, received: a.received}
 	}
 }
 

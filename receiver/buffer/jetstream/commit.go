@@ -194,7 +194,8 @@ func (q *queue) decide(w *write, t *task) error {
 	ln.settling = true
 	if t.verdict == buffer.Retry {
 		again := *e
-		again.attempts, again.due, again.record, again.kept, again.leased, again.ended = e.attempts+1, t.retryAt.UnixNano(), nil, true, false, false
+		again.attempts, again.due, again.record = e.attempts+1, t.retryAt.UnixNano(), nil
+		again.done, again.kept, again.leased, again.ended = true, true, false, false
 		if !e.kept {
 			ln.stored.count = 1
 		}

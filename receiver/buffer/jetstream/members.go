@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -270,7 +271,7 @@ func (q *queue) best(partition int) string {
 
 // trouble notes what fails in the background, until the heart beats again.
 func (q *queue) trouble(err error) {
-	if q.ctx.Err() != nil {
+	if q.isClosed() || errors.Is(err, context.Canceled) {
 		return
 	}
 	q.mu.Lock()
