@@ -106,11 +106,12 @@ e2e-nightly: ## The same where Traefik serves Ingresses and the Gateway API, at 
 	@$(MAKE) e2e E2E_FLAGS='-e2e.away=10m -e2e.ingress-class=traefik -e2e.ingress-address=$(TRAEFIK) \
 	  -e2e.gateway-class=traefik -e2e.gateway-address=$(TRAEFIK) -e2e.gateway-port=8443 $(E2E_FLAGS)'
 
-# The image of the tests' counterpart in the cluster.
+# The images of the tests' counterpart in the cluster, and of nats-server, of the version in go.mod.
 .PHONY: image-e2e
 image-e2e: $(RELEASE)
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(PLATFORM)) $(GO) build -trimpath -ldflags '-s -w' -o bin/e2e ./hack/e2e/counterpart
-	$(RELEASE) images $(STAMP) -out $(IMAGES) -image e2e=bin/e2e
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(PLATFORM)) $(GO) build -trimpath -ldflags '-s -w' -o bin/nats github.com/nats-io/nats-server/v2
+	$(RELEASE) images $(STAMP) -out $(IMAGES) -image e2e=bin/e2e -image nats=bin/nats
 
 .PHONY: lint
 lint: ## Check the code against the house rules.

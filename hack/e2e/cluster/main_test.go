@@ -76,6 +76,7 @@ func TestHookbay(t *testing.T) {
 		c.noCallbackFailsWhile("receivers are scaled from 2 to 4 and back", c.scaleOutAndIn),
 		c.noCallbackFailsWhile("Hookbay is uninstalled and installed again", c.reinstall),
 		c.noCallbackFailsWhile("the target is away", c.targetAway),
+		c.streamScaled(),
 		c.receiverKilled(),
 		c.volumeFull(),
 		c.rights(),
