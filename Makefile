@@ -61,7 +61,7 @@ RACE = $$($(GO) build -race runtime/cgo >/dev/null 2>&1 && echo -race || echo 'N
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z0-9-]*:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
+	  /^[a-z][a-z0-9-]*:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
 
 ##@ Use
 
@@ -154,6 +154,26 @@ chaos: ## Tell 1,000 seeded stories of crashes, failing disks, damage and swaps,
 	@mkdir -p bin
 	$(GO) build -o bin/chaos ./hack/chaos
 	bin/chaos $(CHAOS_FLAGS)
+
+# The storm of chaos-jetstream: how long, and how many callbacks a second.
+STORM      ?= 5m
+STORM_RATE ?= 500
+
+.PHONY: chaos-jetstream
+chaos-jetstream: ## Kill and cut off three receivers and three NATS servers in turn for STORM (5m), at STORM_RATE (500) callbacks a second.
+	$(GO) test -count=1 -timeout 60m -v -run '^TestJetStreamStorm$$' ./hack/e2e/local -args \
+	  -e2e.storm=$(STORM) -e2e.storm-rate=$(STORM_RATE) -e2e.storm-subjects=1000 -e2e.storm-hold=10s
+
+KAFKA_IMAGE ?= apache/kafka:4.1.1
+KAFKA_TESTS  = -count=1 -v -run 'TestKafka' ./hack/e2e/local
+
+.PHONY: test-kafka
+test-kafka: ## Test the Kafka target against Apache Kafka in Docker, or against the broker of HOOKBAY_TEST_KAFKA=host:port.
+	@set -e; if [ -n "$${HOOKBAY_TEST_KAFKA:-}" ]; then exec $(GO) test $(KAFKA_TESTS); fi; \
+	  id=$$(docker run --detach --rm --publish 127.0.0.1:9092:9092 $(KAFKA_IMAGE)); trap "docker kill $$id >/dev/null" EXIT; \
+	  tries=60; until docker logs $$id 2>&1 | grep -q 'Kafka Server started'; do \
+	    tries=$$((tries - 1)); [ $$tries -gt 0 ] || { docker logs $$id; exit 1; }; sleep 1; done; \
+	  HOOKBAY_TEST_KAFKA=127.0.0.1:9092 $(GO) test $(KAFKA_TESTS)
 
 .PHONY: bench
 bench: build $(BENCH) ## Measure everything beside its baselines and write docs/benchmarks.md. BENCH_FLAGS='-sections answers': a part; see -help.

@@ -54,13 +54,22 @@ func checkedHookbay(t *testing.T) string {
 	return built(t, released)
 }
 
-// released and checked build on first use, once.
+// receiverProgram is the program of the receiver's pods, as it is released.
+func receiverProgram(t *testing.T) string {
+	t.Helper()
+	return built(t, podded)
+}
+
+// released, checked and podded build on first use, once.
 var (
 	released = sync.OnceValues(func() (string, error) {
-		return build("hookbay", []string{"CGO_ENABLED=0"}, "-trimpath", "-ldflags", "-s -w")
+		return build("hookbay", ".", []string{"CGO_ENABLED=0"}, "-trimpath", "-ldflags", "-s -w")
 	})
 	checked = sync.OnceValues(func() (string, error) {
-		return build("hookbay-race", []string{"CGO_ENABLED=1"}, "-race")
+		return build("hookbay-race", ".", []string{"CGO_ENABLED=1"}, "-race")
+	})
+	podded = sync.OnceValues(func() (string, error) {
+		return build("receiver", "./receiver", []string{"CGO_ENABLED=0"}, "-trimpath", "-ldflags", "-s -w")
 	})
 )
 
@@ -73,9 +82,9 @@ func built(t *testing.T, program func() (string, error)) string {
 	return name
 }
 
-func build(name string, env []string, flags ...string) (string, error) {
+func build(name, from string, env []string, flags ...string) (string, error) {
 	out := filepath.Join(programs, name)
-	args := append(append([]string{"build", "-o", out}, flags...), ".")
+	args := append(append([]string{"build", "-o", out}, flags...), from)
 	cmd := exec.Command("go", args...) // outlives the test that happens to be first, so has no context of one
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), env...)
