@@ -125,6 +125,9 @@ func (c *campaign) take(r *result) {
 	c.sum.Repeats += r.Repeats
 	c.sum.Dead += r.Dead
 	c.sum.Lost += r.Lost
+	if r.Counts[effectCutOff] > 0 {
+		fmt.Printf("seed %d was cut off: Pebble ended its process\n", r.Seed)
+	}
 	if len(r.Problems) == 0 {
 		return
 	}

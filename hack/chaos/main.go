@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +34,11 @@ func main() {
 	flag.Parse()
 	if *classes != "" {
 		for name := range strings.SplitSeq(*classes, ",") {
-			c.classes = append(c.classes, strings.TrimSpace(name))
+			if name = strings.TrimSpace(name); !slices.Contains(allClasses, name) {
+				fmt.Fprintf(os.Stderr, "-classes: no class of faults is called %q: write some of %s\n", name, strings.Join(allClasses, ", "))
+				os.Exit(2)
+			}
+			c.classes = append(c.classes, name)
 		}
 	}
 	if *seed == 0 {

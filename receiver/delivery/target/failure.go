@@ -26,6 +26,8 @@ func failure(ctx context.Context, err error, timeout time.Duration) Result {
 	outcome, detail := OutcomeNetwork, "the connection broke before the answer had come"
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
+	case errors.Is(context.Cause(ctx), errConnections):
+		outcome, detail = OutcomeReset, fmt.Sprintf("the target closed %d connections, one after another, without an answer", mostConnections)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, errEnded) && ctx.Err() == nil:
 		outcome, detail = OutcomeTimeout, fmt.Sprintf("no answer within %s", timeout)
 	case ctx.Err() != nil:

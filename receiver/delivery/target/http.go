@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/config"
@@ -181,6 +183,8 @@ func (h *HTTP) Send(ctx context.Context, e *event.Event, attempt int) Result {
 func (h *HTTP) sendOther(ctx context.Context, e *event.Event, fields []byte, timeout time.Duration) Result {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
+	ctx, end := boundConnections(ctx)
+	defer end()
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
 	resp, err := h.connections.at(h.now()).RoundTrip(h.newRequest(ctx, e, fields))
 	if err != nil {
@@ -189,6 +193,24 @@ func (h *HTTP) sendOther(ctx context.Context, e *event.Event, fields []byte, tim
 	defer func() { _ = resp.Body.Close() }() // the answer is known
 	drain(resp, cancel)
 	return judge(resp, h.now())
+}
+
+// mostConnections is how many connections one attempt may use. net/http takes another one for as long as each turns out to be closed, or the other
+// side of it says that it goes away.
+const mostConnections = 5
+
+var errConnections = errors.New("no connection lasted until the answer")
+
+// boundConnections returns a context that ends, with errConnections, if a request that is sent with it wants more connections than it may use.
+func boundConnections(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var used atomic.Int32
+	trace := &httptrace.ClientTrace{GetConn: func(string) {
+		if used.Add(1) > mostConnections {
+			cancel(errConnections)
+		}
+	}}
+	return httptrace.WithClientTrace(ctx, trace), func() { cancel(nil) }
 }
 
 // failure also tells what is likely where nobody asked for TLS: a server that expects it often hangs up on anything else.
