@@ -24,7 +24,7 @@ func TestHandler(t *testing.T) {
 	shown := EndpointOf(&config.Endpoint{
 		Namespace: "shop", Name: "a", Generation: 3, Host: "hooks.example.com", Path: "/shop/a",
 		Source:   config.Source{Type: config.SourceLazada, Lazada: &config.Lazada{AppKey: "1", AppSecretFiles: []config.SecretFile{"hunter2"}}},
-		Target:   config.Target{URL: "https://chat.example.com:8443/hunter2?token=hunter2", BearerTokenFile: "hunter2"},
+		Target:   config.Target{Type: config.TargetHTTP, URL: "https://chat.example.com:8443/hunter2?token=hunter2", BearerTokenFile: "hunter2"},
 		Delivery: config.Delivery{Suspend: true},
 	})
 	reg := prometheus.NewRegistry()
@@ -65,6 +65,7 @@ func TestHandler(t *testing.T) {
       "host": "hooks.example.com",
       "path": "/shop/a",
       "sourceType": "Lazada",
+      "targetType": "HTTP",
       "targetHost": "chat.example.com:8443",
       "suspended": true
     }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/config"
@@ -35,10 +36,22 @@ type Endpoint struct {
 	Host       string `json:"host,omitempty"`
 	Path       string `json:"path"`
 	SourceType string `json:"sourceType"`
+	TargetType string `json:"targetType"`
 	TargetHost string `json:"targetHost"`
 	Suspended  bool   `json:"suspended"`
 	// Target is how the target is; nil if nothing is delivered to it, as when the endpoint is suspended.
 	Target *Target `json:"target,omitempty"`
+	// Buffer is how the buffer is; nil if the endpoint has none, or cannot work.
+	Buffer *Buffer `json:"buffer,omitempty"`
+}
+
+// Buffer is what /configz shows of a buffer.
+type Buffer struct {
+	// Engine is "Disk" or "JetStream".
+	Engine string `json:"engine"`
+	// Ready says whether events can be stored now; if not, Reason says why not and what to do.
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Target is what /configz shows of a target.
@@ -84,14 +97,28 @@ type Broken struct {
 	Reason   string `json:"reason"`
 }
 
-// EndpointOf returns what may be shown of an endpoint. Of the target that is the host alone: its path and query may hold a token.
+// EndpointOf returns what may be shown of an endpoint. Of the target that is the host alone, or the hosts: a path and a query may hold a token.
 func EndpointOf(e *config.Endpoint) Endpoint {
-	shown := Endpoint{
+	return Endpoint{
 		Namespace: e.Namespace, Name: e.Name, Generation: e.Generation, Host: e.Host, Path: e.Path,
-		SourceType: e.Source.Type, Suspended: e.Delivery.Suspend,
+		SourceType: e.Source.Type, TargetType: e.Target.Type, TargetHost: strings.Join(hosts(&e.Target), ","), Suspended: e.Delivery.Suspend,
 	}
-	if u, err := url.Parse(e.Target.URL); err == nil {
-		shown.TargetHost = u.Host
+}
+
+// hosts are where a target is.
+func hosts(t *config.Target) []string {
+	urls := []string{t.URL}
+	switch {
+	case t.Kafka != nil:
+		return t.Kafka.Brokers
+	case t.JetStream != nil:
+		urls = t.JetStream.URLs
 	}
-	return shown
+	var all []string
+	for _, raw := range urls {
+		if u, err := url.Parse(raw); err == nil {
+			all = append(all, u.Host)
+		}
+	}
+	return all
 }

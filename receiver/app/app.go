@@ -7,9 +7,12 @@
 //	                                     │         an endpoint
 //	probes ────▶ server ──▶ admin ◀──────┘
 //
+// There is one buffer on disk for all endpoints that are kept there, and a stream with a connection of its own for each of the others. Servers of a
+// stream that are away keep nothing from starting: its endpoint's callbacks are refused with 503 until they are back.
+//
 // An endpoint without a buffer has a delivery.Direct in the place of buffer and dispatcher.
 //
-// Start: New reads the configuration, binds both ports, opens the buffer and builds every source and target, so that whatever is wrong
+// Start: New reads the configuration, binds both ports, opens the buffers and builds every source and target, so that whatever is wrong
 // is told before anything runs. An endpoint that cannot work, for want of a secret say, is no reason not to start: see broken.go. Run then starts the dispatchers, the admin server, the callback server and the poll of the configuration.
 //
 // Stop, each step only when the one before it is done:
@@ -18,7 +21,7 @@
 //  2. the poll ends: the configuration changes no more
 //  3. the callback server closes its port and waits for the callbacks under way, and so for the attempts of endpoints without a buffer
 //  4. the dispatchers lease nothing more, their attempts under way end, and targets close
-//  5. the buffer closes: what is stored waits for the next start
+//  5. the buffers close: what is stored waits for the next start, or for another receiver of the same stream
 //  6. the admin server closes
 //
 // Every goroutine belongs to one of these parts and is joined when that part stops.
@@ -56,7 +59,7 @@ type Options struct {
 	Load func() (config.Snapshot, error)
 	// Listen and Admin are the addresses for callbacks and for probes; port 0 takes a free one.
 	Listen, Admin string
-	// DataDir is where events are stored. One process at a time uses it; none does if no endpoint is buffered.
+	// DataDir is where events are stored. One process at a time uses it; none does if no endpoint is buffered on disk.
 	DataDir string
 	// NewTarget makes an endpoint's target, closed when it is no longer used. Nil: where the endpoint's configuration says.
 	NewTarget func(config.Endpoint, config.Secrets) (target.Target, error)
@@ -95,7 +98,7 @@ type Options struct {
 type App struct {
 	o         Options
 	log       *slog.Logger
-	buffer    buffer.Buffer
+	buffers   *buffers
 	ingest    *ingest.Handler
 	endpoints *endpoints
 	reload    *reloader
@@ -104,7 +107,7 @@ type App struct {
 	state             atomic.Pointer[string] // why it is not ready; nil: it is
 }
 
-// New prepares a receiver. It fails if the configuration cannot be read or is wrong, if an address is taken, or if the buffer cannot be
+// New prepares a receiver. It fails if the configuration cannot be read or is wrong, if an address is taken, or if the buffer on disk cannot be
 // opened. It does not if endpoints lack a credential: those are served, with 503, until they have it. Run must follow, also if only to give everything back.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	o = o.withDefaults()
@@ -114,7 +117,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a := &App{o: o, log: o.Log}
+	a := &App{o: o, log: o.Log, buffers: &buffers{streams: newStreams()}}
 	a.notReady("the receiver starts")
 	defer func() {
 		if err != nil {
@@ -127,7 +130,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.probes.listener, err = listen(ctx, o.Admin); err != nil {
 		return nil, err
 	}
-	if a.buffer, err = a.open(ctx, &first.Config); err != nil {
+	if a.buffers.disk, err = a.openDisk(ctx, &first.Config); err != nil {
 		return nil, err
 	}
 	connections := conns.NewMetrics(reg)
@@ -135,8 +138,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.ingest = ingest.NewHandler(ingest.Options{
 		MaxConnections: o.MaxConnections, Connections: connections, Metrics: ingest.NewMetrics(reg), Log: o.Log, Now: o.Now,
 	})
-	a.endpoints = newEndpoints(o, a.buffer, a.ingest, delivery.NewMetrics(reg))
-	reg.MustRegister(admin.NewBacklog(a.bufferSize, a.endpoints.backlog, o.Now))
+	a.endpoints = newEndpoints(o, a.buffers, a.ingest, delivery.NewMetrics(reg))
+	reg.MustRegister(admin.NewBacklog(a.buffers.bytes, a.endpoints.backlog, o.Now), admin.NewBuffers(a.endpoints.bufferStates))
 	a.reload = newReloader(o, a.endpoints, reg)
 	if err = a.reload.first(first); err != nil {
 		return nil, err
@@ -190,13 +193,7 @@ func (a *App) Ready() error {
 	if why := a.state.Load(); why != nil {
 		return errors.New(*why)
 	}
-	if err := a.endpoints.usable(); err != nil {
-		return err
-	}
-	if a.buffer == nil {
-		return nil // whether the targets can take callbacks shows only when they are asked
-	}
-	return a.buffer.Ready()
+	return a.endpoints.usable()
 }
 
 func (a *App) notReady(why string) { a.state.Store(&why) }

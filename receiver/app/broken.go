@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,12 +53,31 @@ func (s *endpoints) brokenOnes() (broken []admin.Broken, all bool) {
 	return broken, len(broken) > 0 && len(broken) == len(s.live)
 }
 
-// usable returns an error if there are endpoints and none of them can work. A receiver of which some can is ready: their callbacks must not stay
-// away for the sake of the others.
+// usable returns an error if there are endpoints and none of them can take callbacks, as it cannot work or its events can't be stored now. A receiver of
+// which some can is ready: their callbacks must not stay away for the sake of the others.
 func (s *endpoints) usable() error {
-	broken, all := s.brokenOnes()
-	if !all {
+	if broken, all := s.brokenOnes(); all {
+		return fmt.Errorf("no endpoint can work: %s: %s", broken[0].Endpoint, broken[0].Reason)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.live) == 0 && s.buffers.disk != nil {
+		return s.buffers.disk.Ready()
+	}
+	var why []error
+	for _, key := range slices.Sorted(maps.Keys(s.live)) {
+		e := s.live[key]
+		if e.broken != "" {
+			continue
+		}
+		_, err := s.storeState(e)
+		if err == nil {
+			return nil
+		}
+		why = append(why, err)
+	}
+	if len(why) == 0 {
 		return nil
 	}
-	return fmt.Errorf("no endpoint can work: %s: %s", broken[0].Endpoint, broken[0].Reason)
+	return why[0] // of many it would be too long a line
 }

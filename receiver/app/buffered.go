@@ -3,11 +3,9 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
+	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -18,23 +16,20 @@ import (
 	"github.com/hookbay/hookbay/receiver/ingest"
 )
 
-// buffered says whether an endpoint's events are stored before its callbacks are acknowledged. Otherwise they are delivered before.
-func buffered(e *config.Endpoint) bool { return e.Buffer.Type != config.BufferNone }
-
-// needsBuffer says whether a receiver that starts with this configuration has a buffer. One without any endpoints has: they may come, and events
+// needsDisk says whether a receiver that starts with this configuration keeps events on disk. One without any endpoints does: they may come, and events
 // of endpoints that are gone may be stored.
-func needsBuffer(c *config.Config) bool {
+func needsDisk(c *config.Config) bool {
 	for i := range c.Endpoints {
-		if buffered(&c.Endpoints[i]) {
+		if onDisk(&c.Endpoints[i]) {
 			return true
 		}
 	}
 	return len(c.Endpoints) == 0
 }
 
-// open opens the buffer, if there is to be one, and tells of events that nobody will deliver because their endpoint is not configured.
-func (a *App) open(ctx context.Context, c *config.Config) (buffer.Buffer, error) {
-	if !needsBuffer(c) {
+// openDisk opens the buffer on disk, if there is to be one, and tells of events that nobody will deliver because their endpoint is not configured.
+func (a *App) openDisk(ctx context.Context, c *config.Config) (buffer.Buffer, error) {
+	if !needsDisk(c) {
 		a.tellLeftBehind()
 		return nil, nil
 	}
@@ -98,6 +93,9 @@ func (a *App) tellForgotten(b buffer.Buffer, c *config.Config) {
 		case !buffered(e):
 			a.log.Warn("Events of an endpoint that has no buffer any more are kept until it has again, or they are too old",
 				"endpoint", name, "pending", held.Pending)
+		case !onDisk(e):
+			a.log.Warn("Events of an endpoint whose buffer is a stream now are kept on disk until it is there again, or they are too old",
+				"endpoint", name, "pending", held.Pending)
 		}
 	}
 }
@@ -105,7 +103,7 @@ func (a *App) tellForgotten(b buffer.Buffer, c *config.Config) {
 // tellLeftBehind says if there seems to be a store from a time when endpoints had a buffer.
 func (a *App) tellLeftBehind() {
 	if entries, err := os.ReadDir(a.o.DataDir); err == nil && len(entries) > 0 {
-		a.log.Warn("The data directory is not opened, as no endpoint is buffered: events stored in it stay there", "dir", a.o.DataDir)
+		a.log.Warn("The data directory is not opened, as no endpoint is buffered on disk: events stored in it stay there", "dir", a.o.DataDir)
 	}
 }
 
@@ -117,47 +115,15 @@ func asBuffer(b *disk.Buffer, err error) (buffer.Buffer, error) {
 	return b, nil
 }
 
-// closeBuffer closes the buffer if there is one.
-func (a *App) closeBuffer() error {
-	if a.buffer == nil {
-		return nil
-	}
-	return a.buffer.Close()
-}
-
-// bufferSize is the space that the buffer takes, in bytes.
-func (a *App) bufferSize() int64 {
-	if a.buffer == nil {
-		return 0
-	}
-	return a.buffer.Bytes()
-}
-
-// checkBuffer refuses what cannot change while events are on their way: where an endpoint's events are kept.
-func (s *endpoints) checkBuffer(e *config.Endpoint) error {
-	before := s.find(e.Key())
-	switch {
-	case before != nil && buffered(&before.config) != buffered(e):
-		return fmt.Errorf("buffer.type of %s changed from %s to %s: restart the receiver", e.Key(), bufferType(&before.config), bufferType(e))
-	case buffered(e) && s.buffer == nil:
-		return fmt.Errorf("buffer.type of %s is %s, and the receiver was started without a buffer: restart the receiver", e.Key(), bufferType(e))
-	}
-	return nil
-}
-
-func bufferType(e *config.Endpoint) string {
-	if buffered(e) {
-		return config.BufferDisk
-	}
-	return config.BufferNone
-}
-
 // intake is where the endpoint's events go.
 func (e *served) intake() ingest.Queue {
-	if e.direct != nil {
+	switch {
+	case e.direct != nil:
 		return e.direct
+	case e.relay != nil:
+		return e.relay
 	}
-	return e.queue // nil if it cannot work and has no buffer: its source lets nothing pass
+	return e.queue // nil if it cannot work and is not on disk: its source lets nothing pass
 }
 
 // aim is what an endpoint without a buffer delivers to.
@@ -167,31 +133,49 @@ func (e *served) aim() delivery.Aim {
 
 // pending counts the events that are stored and not yet delivered.
 func (e *served) pending() int64 {
-	if !buffered(&e.config) {
+	if e.queue == nil {
 		return 0
 	}
 	return e.queue.Stats().Pending
 }
 
-// backlog tells what is stored for each endpoint that is served or leaving, nothing if it has no buffer, and for all others that something
-// is stored for.
+// backlog tells what is stored for each endpoint that is served or leaving, nothing if nothing is, and for all others that something
+// is stored for on disk. Of a stream it tells what this receiver has to deliver.
 func (s *endpoints) backlog() map[string]buffer.Stats {
 	stats := make(map[string]buffer.Stats)
+	streams := make(map[string]bool)
+	var names []string
 	s.mu.Lock()
-	names := slices.Concat(slices.Collect(maps.Keys(s.live)), slices.Collect(maps.Keys(s.leaving)))
-	for _, name := range names {
-		if !buffered(&s.find(name).config) {
-			stats[name] = buffer.Stats{}
+	for name := range s.all() {
+		stats[name] = buffer.Stats{}
+		if e := s.find(name); e.stream == nil {
+			names = append(names, name)
+		} else {
+			stats[name] = e.queue.Stats()
+			streams[name] = true
 		}
 	}
 	s.mu.Unlock()
-	if s.buffer == nil {
+	if s.buffers.disk == nil {
 		return stats
 	}
-	for _, name := range append(names, s.buffer.Queues()...) {
-		if held, ok := s.buffer.Peek(name); ok {
+	for _, name := range append(names, s.buffers.disk.Queues()...) {
+		if held, ok := s.buffers.disk.Peek(name); ok && !streams[name] {
 			stats[name] = held
 		}
 	}
 	return stats
+}
+
+// all yields the names of the endpoints that are served, and of those that leave. It is called with the lock held.
+func (s *endpoints) all() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, some := range []map[string]*served{s.live, s.leaving} {
+			for name := range some {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -21,6 +21,9 @@ import (
 // stored: request timeout and platform's limit together are shorter.
 const linger = 10 * time.Second
 
+// drainMargin is how much longer than their attempts dispatchers may take to end: they settle what came of those.
+const drainMargin = time.Second
+
 // served is one endpoint and all that works for it.
 type served struct {
 	config   config.Endpoint
@@ -30,6 +33,9 @@ type served struct {
 	// queue holds its events; nil if it has no buffer, and then direct delivers them instead, for as long as the endpoint is known.
 	queue  buffer.Queue
 	direct *delivery.Direct
+	// stream is where queue is, if that is no disk, and relay stands before it.
+	stream *stream
+	relay  *relay
 
 	target     target.Target
 	delivering bool        // the dispatcher, or direct, has the target and closes it; otherwise, when suspended, nobody uses it
@@ -43,7 +49,7 @@ type served struct {
 // goroutine that polls the configuration changes them.
 type endpoints struct {
 	o       Options
-	buffer  buffer.Buffer // nil: none of them has one
+	buffers *buffers
 	ingest  *ingest.Handler
 	metrics *delivery.Metrics
 	memory  *delivery.Memory
@@ -55,8 +61,8 @@ type endpoints struct {
 	leaving map[string]*served
 }
 
-func newEndpoints(o Options, b buffer.Buffer, h *ingest.Handler, m *delivery.Metrics) *endpoints {
-	return &endpoints{o: o, buffer: b, ingest: h, metrics: m, memory: delivery.NewMemory(0), live: map[string]*served{}, leaving: map[string]*served{}}
+func newEndpoints(o Options, b *buffers, h *ingest.Handler, m *delivery.Metrics) *endpoints {
+	return &endpoints{o: o, buffers: b, ingest: h, metrics: m, memory: delivery.NewMemory(0), live: map[string]*served{}, leaving: map[string]*served{}}
 }
 
 // build makes what a configuration needs beyond what is there already, in the configuration's order, and starts nothing. If any of it is
@@ -87,10 +93,7 @@ func (s *endpoints) build(snap *config.Snapshot, mayBreak func(*config.Endpoint)
 	}
 	// The settings come last: until here nothing that works has been touched.
 	for _, n := range next {
-		if !buffered(&n.config) {
-			continue
-		}
-		if n.queue, err = s.buffer.Queue(n.config.Key(), settingsOf(&n.config)); err != nil {
+		if n.queue, err = s.queueOf(n); err != nil {
 			return nil, fmt.Errorf("endpoint %s: %w", n.config.Key(), err)
 		}
 	}
@@ -109,6 +112,7 @@ func (s *endpoints) buildOne(e *config.Endpoint, snap *config.Snapshot) (*served
 		next.source, next.revision = before.source, before.revision
 		next.target, next.delivering, next.dispatcher = before.target, before.delivering, before.dispatcher
 		next.direct, next.kept = before.direct, true
+		next.stream, next.relay = before.stream, before.relay
 		return next, nil
 	}
 	var err error
@@ -124,17 +128,22 @@ func (s *endpoints) buildOne(e *config.Endpoint, snap *config.Snapshot) (*served
 	if next.target, err = s.o.NewTarget(*e, secrets); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
+	if err := s.buildStream(next, before); err != nil {
+		next.target.Close()
+		return nil, fmt.Errorf("buffer: %w", err)
+	}
 	if before != nil {
 		next.direct = before.direct // which handOver aims at the new target
 	}
 	return next, nil
 }
 
-// discard lets go of the targets that were made for a configuration that is not used.
+// discard lets go of the targets and streams that were made for a configuration that is not used.
 func (s *endpoints) discard(unused []*served) {
 	for _, u := range unused {
 		if !u.kept && u.broken == "" {
 			u.target.Close()
+			s.discardStream(u)
 		}
 	}
 }
@@ -145,6 +154,9 @@ func (s *endpoints) swap(next []*served) {
 	for _, n := range next {
 		if n.direct == nil && !buffered(&n.config) && n.broken == "" {
 			n.direct = delivery.NewDirect(delivery.DirectOptions{Endpoint: n.config.Key(), Metrics: s.metrics, Log: s.o.Log, Now: s.o.Now}, n.aim())
+		}
+		if n.relay != nil {
+			n.relay.queue.Store(&n.queue)
 		}
 		routes = append(routes, ingest.Endpoint{
 			Name: n.config.Key(), Host: n.config.Host, Path: n.config.Path, Source: n.source, Queue: n.intake(),
@@ -212,6 +224,7 @@ func (s *endpoints) handOver(n, before *served) {
 		before.end()
 		n.dispatcher = before.dispatcher
 	}
+	s.handOverStream(n, before)
 	if n.config.Delivery.Suspend {
 		return
 	}
@@ -259,14 +272,17 @@ func (s *endpoints) finish() {
 		}
 		g.end()
 		g.wait() // not long: nothing is pending, so no attempt is under way
+		if g.stream != nil {
+			s.retireStream(g.stream, nil)
+		}
 		s.metrics.Drop(key)
 		delete(s.leaving, key)
 		s.o.Log.Info("Endpoint that is gone has nothing left to deliver", "endpoint", key)
 	}
 }
 
-// stop ends all dispatchers, waits for their attempts under way and closes the buffer. What the buffer fails to store is tried again until
-// it is closed, so closing it ends the last of them.
+// stop ends all dispatchers, waits for their attempts under way and closes the buffers. What a buffer fails to store is tried again until
+// it is closed, so closing them ends the last.
 func (s *endpoints) stop(timeout time.Duration, closeBuffer func() error) error {
 	s.mu.Lock()
 	all := slices.Concat(slices.Collect(maps.Values(s.live)), slices.Collect(maps.Values(s.leaving)))
@@ -285,7 +301,7 @@ func (s *endpoints) stop(timeout time.Duration, closeBuffer func() error) error 
 		}
 	}()
 	var err error
-	timer := time.NewTimer(timeout + time.Second) // the dispatchers end their attempts at timeout
+	timer := time.NewTimer(timeout + drainMargin)
 	defer timer.Stop()
 	select {
 	case <-drained:

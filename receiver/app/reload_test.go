@@ -22,8 +22,8 @@ func TestApp_deliversWhatItAccepts(t *testing.T) {
 	f.eventually("both events are delivered", func() bool { return f.delivered("http://a.example.com/") == 2 })
 
 	want := []admin.Endpoint{{
-		Namespace: "shop", Name: "a", Generation: 1, Path: "/shop/a", SourceType: "Lazada", TargetHost: "a.example.com",
-		Target: &admin.Target{State: "up"},
+		Namespace: "shop", Name: "a", Generation: 1, Path: "/shop/a", SourceType: "Lazada", TargetType: "HTTP", TargetHost: "a.example.com",
+		Target: &admin.Target{State: "up"}, Buffer: &admin.Buffer{Engine: "Disk", Ready: true},
 	}}
 	if diff := cmp.Diff(want, f.configz().Endpoints); diff != "" {
 		t.Errorf("/configz (-want +got):\n%s", diff)

@@ -44,7 +44,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.notReady("the receiver stops")
 	err = errors.Join(err, shutdown(a.callbacks, a.o.DrainTimeout))
 	callbacks.Wait()
-	err = errors.Join(err, a.endpoints.stop(a.o.DrainTimeout, a.closeBuffer))
+	err = errors.Join(err, a.endpoints.stop(a.o.DrainTimeout, a.buffers.close))
 	err = errors.Join(err, shutdown(a.probes, probesTimeout))
 	probes.Wait()
 	a.log.Info("Receiver has stopped")
@@ -76,5 +76,5 @@ func (a *App) giveBack() error {
 			errs = append(errs, s.listener.Close())
 		}
 	}
-	return errors.Join(append(errs, a.closeBuffer())...)
+	return errors.Join(append(errs, a.buffers.close())...)
 }

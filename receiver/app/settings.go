@@ -33,12 +33,12 @@ func settingsOf(e *config.Endpoint) buffer.Settings {
 	return s
 }
 
-// bufferBytes is the space that all endpoints with a buffer together may take; zero, which means what the file system has, if one sets no bound. The
+// bufferBytes is the space that all endpoints whose buffer is on disk may take together; zero, which means what the file system has, if one sets no bound. The
 // engine takes it when it opens: a change counts from the next start.
 func bufferBytes(c *config.Config) int64 {
 	var sum int64
 	for i := range c.Endpoints {
-		if !buffered(&c.Endpoints[i]) {
+		if !onDisk(&c.Endpoints[i]) {
 			continue
 		}
 		n := c.Endpoints[i].Buffer.MaxBytes

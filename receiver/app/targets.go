@@ -6,7 +6,7 @@ import (
 	"github.com/hookbay/hookbay/receiver/admin"
 )
 
-// withTargets returns the endpoints with how their targets are now, where something is delivered to them.
+// withTargets returns the endpoints with how their buffers and targets are now, where they have one.
 func (s *endpoints) withTargets(shown []admin.Endpoint) []admin.Endpoint {
 	shown = slices.Clone(shown) // what is shown to others at the same time
 	s.mu.Lock()
@@ -14,6 +14,9 @@ func (s *endpoints) withTargets(shown []admin.Endpoint) []admin.Endpoint {
 	for i := range shown {
 		if e := s.live[shown[i].Namespace+"/"+shown[i].Name]; e != nil {
 			shown[i].Target = e.targetState()
+			if state := s.bufferState(e); state != nil {
+				shown[i].Buffer = &admin.Buffer{Engine: state.Engine, Ready: state.Ready, Reason: state.Reason}
+			}
 		}
 	}
 	return shown

@@ -111,7 +111,8 @@ func (c *Conn) options(ctx context.Context, o Options) nats.Options {
 	n.CustomReconnectDelayCB = c.pause
 	n.CustomDialer, n.SkipHostLookup = newDialer(ctx, c, o), true
 	n.ConnectedCB, n.ReconnectedCB = c.connected, c.connected
-	n.DisconnectedErrCB = func(_ *nats.Conn, err error) { c.lost(err) }
+	n.DisconnectedErrCB = c.lost
+	n.ClosedCB = func(*nats.Conn) { c.ended() }
 	n.ReconnectErrCB = func(_ *nats.Conn, err error) { c.failed(err) }
 	n.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { c.asynchronous(err) }
 	n.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -185,9 +186,14 @@ func (c *Conn) Wait(ctx context.Context) error {
 
 // Close ends the connection for good; an attempt under way ends at once.
 func (c *Conn) Close() {
+	c.ended()
+	c.Conn.Close()
+}
+
+// ended is also called when somebody closes what is embedded.
+func (c *Conn) ended() {
 	c.closing.Store(true)
 	c.stop()
-	c.Conn.Close()
 	c.state.is(nats.ErrConnectionClosed)
 }
 
@@ -221,11 +227,11 @@ func (c *Conn) connected(n *nats.Conn) {
 	c.log.Info("Connected to NATS", "server", n.ConnectedServerName(), "address", n.ConnectedAddr())
 }
 
-func (c *Conn) lost(err error) {
+func (c *Conn) lost(n *nats.Conn, err error) {
 	if err == nil {
 		err = nats.ErrDisconnected
 	}
-	if !c.closing.Load() && c.state.is(err) {
+	if !n.IsClosed() && !c.closing.Load() && c.state.is(err) {
 		c.log.Warn("Connection to NATS is lost and made again", "error", explain(err))
 	}
 }

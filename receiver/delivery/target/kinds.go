@@ -2,9 +2,11 @@ package target
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/config"
@@ -20,6 +22,12 @@ type Common struct {
 	Log *slog.Logger
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+}
+
+// DialControl is a net.Dialer's ControlContext that refuses the addresses that deliveries never go to, for connections of an endpoint's that are no
+// deliveries.
+func DialControl(forbidLoopback bool) func(ctx context.Context, network, address string, c syscall.RawConn) error {
+	return guard{forbidLoopback: forbidLoopback}.control
 }
 
 // New returns the target that an endpoint's configuration names, whatever its kind. maxInFlight bounds the attempts under way at once, zero: 64. Its
