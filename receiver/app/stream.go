@@ -28,19 +28,18 @@ type stream struct {
 // openStream does not wait for the servers. Its errors are about credentials, and begin with the field.
 func openStream(o Options, e *config.Endpoint, secrets config.Secrets) (*stream, error) {
 	c := e.Buffer.JetStream
-	log := o.Log.With("endpoint", e.Key())
 	s := &stream{config: e.Buffer}
 	b, err := jetstream.Open(jetstream.Options{
 		Connect: func() (_ *nats.Conn, err error) {
 			s.conn, err = natsconn.Connect(c.NATS, secrets, natsconn.Options{
-				Name: "hookbay buffer " + e.Key(), Log: log, Control: target.DialControl(o.ForbidLoopback),
+				Name: "hookbay buffer " + e.Key(), Log: o.Log.With("endpoint", e.Key()), Control: target.DialControl(o.ForbidLoopback),
 			})
 			if err != nil {
 				return nil, below("buffer.jetStream.", err)
 			}
 			return s.conn.Conn, nil
 		},
-		Stream: c.Stream, Replicas: c.Replicas, Storage: c.Storage, MaxBytes: e.Buffer.MaxBytes, MaxAge: time.Duration(c.MaxAge), Log: log, Now: o.Now,
+		Stream: c.Stream, Replicas: c.Replicas, Storage: c.Storage, MaxBytes: e.Buffer.MaxBytes, MaxAge: time.Duration(c.MaxAge), Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err
