@@ -43,7 +43,7 @@ func (c *cluster) streamScaled() frame.Feature {
 	}
 	return features.New("no callback fails while receivers that share a stream are scaled from 2 to 6 and back").
 		WithSetup("three servers of NATS, and an endpoint whose events they keep", step(func(t *testing.T) {
-			c.begin(t)
+			c.watch(t)
 			c.startNATS(t)
 			c.makeRooms(t, rooms)
 			calls = &callbacks{c: c, loads: map[string]string{}}
@@ -69,6 +69,21 @@ func (c *cluster) streamScaled() frame.Feature {
 					err = fmt.Errorf("traffic: %+v", w.Status.Traffic)
 				}
 				return err
+			})
+		})).
+		Assess("the status says when the servers are away", step(func(t *testing.T) {
+			c.stopNATS(t)
+			waitFor(t, "WorkloadReady says so", func(ctx context.Context) error {
+				w, err := c.get(ctx, rooms)
+				if err != nil {
+					return err
+				}
+				is := condition(w, hookbayv1alpha1.ConditionWorkloadReady)
+				if is.Status != metav1.ConditionFalse || is.Reason != hookbayv1alpha1.ReasonBufferAway {
+					return fmt.Errorf("%s: %s: %s", is.Status, is.Reason, is.Message)
+				}
+				t.Log(is.Message)
+				return nil
 			})
 		})).
 		Feature()

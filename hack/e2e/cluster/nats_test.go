@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -64,6 +65,15 @@ func (c *cluster) startNATS(t *testing.T) {
 		}
 		return allReady(pods, natsServers, nil)
 	})
+}
+
+// stopNATS ends all servers, and what they keep.
+func (c *cluster) stopNATS(t *testing.T) {
+	t.Helper()
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: tools, Name: nats}}
+	if err := c.Patch(t.Context(), set, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // natsPod has one server. What it keeps goes with it: as long as two of three are there, nothing is lost.
