@@ -42,7 +42,7 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 	}
 	window := q.settings().DeduplicationWindow
 	additions, size := q.prepare(events, window > 0)
-	if q.full(size) {
+	if q.full() || !q.fits(size) {
 		return buffer.Appended{}, q.errFull()
 	}
 	result := make(chan outcome, 1)

@@ -292,7 +292,7 @@ func (q *queue) store(ctx context.Context, p *partition, want cursor, messages [
 }
 
 func (q *queue) storeOnce(ctx context.Context, messages []*nats.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return q.publish(ctx, messages...)
 }

@@ -294,16 +294,22 @@ func (q *queue) ready() error {
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.lastErr)
 	case q.notDeclared != nil:
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.notDeclared)
-	case q.full(0):
+	case q.full():
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.errFull())
 	}
 	return nil
 }
 
-// full says whether the stream has no room for so many bytes and for what settlements need.
-func (q *queue) full(more int) bool {
+// full says whether the stream has no room for events: the rest is for what settlements need.
+func (q *queue) full() bool {
 	limit := q.limit.Load()
-	return limit > 0 && q.bytes.Load()+q.since.Load()+int64(more) > limit-limit/10
+	return limit > 0 && q.bytes.Load()+q.since.Load() > limit-limit/10
+}
+
+// fits says whether so many bytes leave settlements something of that rest.
+func (q *queue) fits(size int) bool {
+	limit := q.limit.Load()
+	return limit <= 0 || q.bytes.Load()+q.since.Load()+int64(size) <= limit-limit/20
 }
 
 func (q *queue) errFull() error {

@@ -50,7 +50,7 @@ func (b *Buffer) sweep(all bool) error {
 	}
 	var errs []error
 	for name, q := range b.served() {
-		if all || q.full(0) {
+		if all || q.full() {
 			if err := q.sweep(b.ctx); err != nil {
 				errs = append(errs, fmt.Errorf("sweep %s: %w", name, err))
 			}
@@ -69,7 +69,7 @@ func (q *queue) sweep(ctx context.Context) error {
 	}
 	s, now := q.settings(), q.b.o.Now()
 	keep := max(s.Retention, s.DeduplicationWindow)
-	if q.full(0) {
+	if q.full() {
 		keep = s.DeduplicationWindow // what is only kept to look at has to go first
 	}
 	owned := q.owned()

@@ -19,6 +19,8 @@ import (
 const (
 	// requestTimeout bounds one request. What must be done is asked for again.
 	requestTimeout = 5 * time.Second
+	// storeTimeout is after what time without an acknowledgement it is looked up whether something was stored, or stored again.
+	storeTimeout = 2 * time.Second
 	// The waits between requests that failed.
 	pauseMin = 20 * time.Millisecond
 	pauseMax = time.Second
