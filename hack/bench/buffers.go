@@ -20,6 +20,8 @@ import (
 type buffering struct {
 	name   string
 	buffer config.Buffer
+	// served says that servers other than the receiver and an HTTP target take part.
+	served bool
 	// target makes what is delivered to, fresh for each turn, and what ends it. Nil: delivery is suspended.
 	target func(context.Context, *stage) (config.Target, func() error, error)
 }
@@ -108,8 +110,10 @@ func (o *options) bufferTurn(ctx context.Context, st *stage, source string, way 
 	}
 	after, err := st.cpu()
 	accepted := r.Rate * r.Took.Seconds()
-	r.Servers = report.MicrosOf(after-before) / report.Micros(accepted)
-	if s.receiver != nil && way.target == nil {
+	if way.served {
+		r.Servers = report.MicrosOf(after-before) / report.Micros(accepted)
+	}
+	if way.served && way.target == nil {
 		r.Stored = float64(st.stored()) / float64(s.stored)
 	}
 	return r, err
@@ -119,9 +123,9 @@ func (o *options) bufferTurn(ctx context.Context, st *stage, source string, way 
 func (st *stage) storing() []buffering {
 	return []buffering{
 		{name: "Disk", buffer: config.Buffer{Type: config.BufferDisk}},
-		{name: "JetStream, R1, synced", buffer: st.jetStream(st.single, 1)},
-		{name: "JetStream, R1", buffer: st.jetStream(st.cluster, 1)},
-		{name: "JetStream, R3", buffer: st.jetStream(st.cluster, 3)},
+		{name: "JetStream, R1, synced", served: true, buffer: st.jetStream(st.single, 1)},
+		{name: "JetStream, R1", served: true, buffer: st.jetStream(st.cluster, 1)},
+		{name: "JetStream, R3", served: true, buffer: st.jetStream(st.cluster, 3)},
 	}
 }
 
@@ -136,8 +140,8 @@ func (st *stage) delivering() []buffering {
 	none := config.Buffer{Type: config.BufferNone}
 	return append(ways,
 		buffering{name: "None → HTTP", buffer: none, target: httpTarget},
-		buffering{name: "None → Kafka", buffer: none, target: kafkaTarget},
-		buffering{name: "None → JetStream, R3", buffer: none, target: jetStreamTarget},
+		buffering{name: "None → Kafka", served: true, buffer: none, target: kafkaTarget},
+		buffering{name: "None → JetStream, R3", served: true, buffer: none, target: jetStreamTarget},
 	)
 }
 

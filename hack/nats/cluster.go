@@ -25,6 +25,8 @@ type Options struct {
 	Partitionable bool
 	// SyncAlways makes every server sync each write before it acknowledges it. False: nats-server's default, which is to sync every two minutes.
 	SyncAlways bool
+	// Profile makes every server tell what is in its memory, at Node.Profile.
+	Profile bool
 	// Config is more of the servers' configuration, such as users, in their own language.
 	Config string
 	// Binary is the server program. Empty: what Binary finds or builds.
@@ -58,13 +60,13 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	addresses, err := freeAddresses(ctx, 3*c.options.Nodes)
+	addresses, err := freeAddresses(ctx, 4*c.options.Nodes)
 	if err != nil {
 		return err
 	}
 	for i := range c.options.Nodes {
 		n := &Node{Name: fmt.Sprintf("n%d", i+1), cluster: c, dir: filepath.Join(c.options.Dir, fmt.Sprintf("n%d", i+1)), log: &process.Tail{}}
-		n.client, n.route, n.monitor = addresses[3*i], addresses[3*i+1], addresses[3*i+2]
+		n.client, n.route, n.monitor, n.profile = addresses[4*i], addresses[4*i+1], addresses[4*i+2], addresses[4*i+3]
 		n.public = n.client
 		if err := os.MkdirAll(n.dir, 0o750); err != nil {
 			return err

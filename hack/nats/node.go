@@ -23,8 +23,8 @@ type Node struct {
 	log     *process.Tail
 	process *process.Process // nil while it does not run
 
-	client, route, monitor string // where it listens
-	public                 string // where clients reach it
+	client, route, monitor, profile string // where it listens
+	public                          string // where clients reach it
 
 	in      *proxy           // from clients; nil unless partitionable
 	out     []*proxy         // to other nodes
@@ -37,6 +37,9 @@ func (n *Node) URL() string { return "nats://" + n.public }
 
 // Monitor is the host:port of its monitoring port, which no partition cuts off.
 func (n *Node) Monitor() string { return n.monitor }
+
+// Profile is the host:port where net/http/pprof answers, with Options.Profile.
+func (n *Node) Profile() string { return n.profile }
 
 // StoreDir is the folder of what it stores.
 func (n *Node) StoreDir() string { return filepath.Join(n.dir, "store") }
@@ -160,6 +163,13 @@ func (n *Node) configure() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: %s\nlisten: %q\nhttp: %q\n", n.Name, n.client, n.monitor)
 	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  max_memory_store: 2GB\n  max_file_store: 20GB\n  sync_interval: %s\n}\n", n.StoreDir(), sync)
+	if n.cluster.options.Profile {
+		_, port, err := net.SplitHostPort(n.profile)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "prof_port: %s\n", port)
+	}
 	if len(n.cluster.Nodes) > 1 {
 		routes := make([]string, 0, len(n.cluster.Nodes)-1)
 		for _, peer := range n.cluster.Nodes {

@@ -192,42 +192,71 @@ func (s *storm) round(t *testing.T, cluster *nats.Cluster, js jetstream.JetStrea
 		r.ready.Store(false)
 		s.ledger.dead(r.who())
 		r.kill(t)
-		hold(t)
+		s.hold(t)
 		r.start(t)
 		r.await(t)
+		s.recover(t)
 
 		n := cluster.Nodes[i%len(cluster.Nodes)]
 		s.tell(t, n.Name+" is killed")
 		if err := n.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		hold(t)
+		s.hold(t)
 		if err := n.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		s.recover(t)
 	}
 	n := leaderOf(t, cluster, js)
 	s.tell(t, n.Name+", the stream's leader, is cut off")
 	if err := n.Cut(); err != nil {
 		t.Fatal(err)
 	}
-	hold(t)
-	hold(t)
+	s.hold(t)
+	s.hold(t)
 	n.Heal()
 	s.tell(t, n.Name+" is back")
 	if err := cluster.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	hold(t)
+	s.recover(t)
+	s.hold(t)
 }
 
-// hold lets a fault last.
-func hold(t *testing.T) {
+// hold lets a fault last, and tells how long nothing was acknowledged after it began.
+func (s *storm) hold(t *testing.T) {
 	t.Helper()
-	select {
-	case <-time.After(*stormHoldFlag):
-	case <-t.Context().Done():
-		t.Fatal("the test was ended")
+	before, _, _ := s.ledger.counts()
+	began, again := time.Now(), time.Duration(0)
+	for time.Since(began) < *stormHoldFlag {
+		// What was under way may be answered yet: only the answers of many mean that it goes on.
+		if n, _, _ := s.ledger.counts(); again == 0 && n >= before+goesOn {
+			again = time.Since(began)
+		}
+		pause(t)
+	}
+	if again == 0 {
+		t.Logf("  no more than a few callbacks were acknowledged in these %v", *stormHoldFlag)
+		return
+	}
+	t.Logf("  %d callbacks were acknowledged in the first %v", goesOn, again.Round(time.Millisecond))
+}
+
+// goesOn is how many callbacks are acknowledged when it goes on.
+const goesOn = 50
+
+// recover waits until callbacks are acknowledged, so that faults come one after another.
+func (s *storm) recover(t *testing.T) {
+	t.Helper()
+	before, _, _ := s.ledger.counts()
+	began := time.Now()
+	waitProgress(t, "callbacks are acknowledged", before+goesOn, func() int {
+		n, _, _ := s.ledger.counts()
+		return n
+	})
+	if took := time.Since(began); took > time.Second {
+		t.Logf("  %d callbacks were acknowledged only %v after that was over", goesOn, took.Round(time.Millisecond))
 	}
 }
 
