@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -46,11 +47,7 @@ func (c *cluster) streamScaled() frame.Feature {
 			c.watch(t)
 			c.startNATS(t)
 			c.makeRooms(t, rooms)
-			calls = &callbacks{c: c, loads: map[string]string{}}
-			calls.start(t, rooms, control.Load{
-				URL: rooms.url(), Dial: c.serviceAddress(t, rooms), Subjects: min(*rateFlag, streamRate), Interval: time.Second,
-			})
-			calls.waitAnswered(t)
+			calls = c.startRooms(t, rooms)
 		})).
 		Assess("there are two receivers, without volumes", step(func(t *testing.T) { c.noVolumes(t, rooms) })).
 		Assess("there are six", scaleTo(6)).
@@ -62,6 +59,13 @@ func (c *cluster) streamScaled() frame.Feature {
 		Assess("every event is delivered", step(func(t *testing.T) { reports = calls.end(t) })).
 		Assess("no callback failed", step(func(t *testing.T) { noneFailed(t, reports) })).
 		Assess("each subject's events came in order, whichever receiver delivered them", step(func(t *testing.T) { inOrder(t, reports) })).
+		Assess("nothing is lost while each server is lost with its disk, one after another", step(func(t *testing.T) {
+			calls = c.startRooms(t, rooms)
+			c.loseServers(t, calls)
+			reports = calls.end(t)
+			onlyRefused(t, reports)
+			inOrder(t, reports)
+		})).
 		Assess("the status tells of no backlog", step(func(t *testing.T) {
 			waitFor(t, "the backlog is told", func(ctx context.Context) error {
 				w, err := c.get(ctx, rooms)
@@ -87,6 +91,28 @@ func (c *cluster) streamScaled() frame.Feature {
 			})
 		})).
 		Feature()
+}
+
+// startRooms has callbacks come.
+func (c *cluster) startRooms(t *testing.T, e *endpoint) *callbacks {
+	t.Helper()
+	calls := &callbacks{c: c, loads: map[string]string{}}
+	calls.start(t, e, control.Load{URL: e.url(), Dial: c.serviceAddress(t, e), Subjects: min(*rateFlag, streamRate), Interval: time.Second})
+	calls.waitAnswered(t)
+	return calls
+}
+
+// onlyRefused checks that callbacks which failed were refused with 503, so that the platform knows that they were not stored.
+func onlyRefused(t *testing.T, reports map[string]control.Report) {
+	t.Helper()
+	for e, r := range reports {
+		t.Logf("%d of %d callbacks to %s were refused", r.Failed+r.Slow, r.Sent, e)
+		for _, f := range r.Failures {
+			if f.Kind != control.Answer || f.Status != http.StatusServiceUnavailable {
+				t.Errorf("failed otherwise than by a refusal: %s", f)
+			}
+		}
+	}
 }
 
 // makeRooms makes the endpoint, and waits until it is well. It goes before the servers do.

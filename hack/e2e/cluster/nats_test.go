@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,13 +59,40 @@ func (c *cluster) startNATS(t *testing.T) {
 			}
 		})
 	}
+	c.waitServers(t, nil)
+}
+
+// waitServers waits until all are ready, which includes that each has all that it is to keep, and as wanted.
+func (c *cluster) waitServers(t *testing.T, wanted func(*corev1.Pod) error) {
+	t.Helper()
 	waitFor(t, "the servers of NATS are ready", func(ctx context.Context) error {
-		pods, err := c.pods(ctx, tools, labels)
+		pods, err := c.pods(ctx, tools, map[string]string{"app": nats})
 		if err != nil {
 			return err
 		}
-		return allReady(pods, natsServers, nil)
+		return allReady(pods, natsServers, wanted)
 	})
+}
+
+// loseServers deletes each server's pod without a word to it, and with what it keeps, and waits until another is in its place, and has it again.
+func (c *cluster) loseServers(t *testing.T, calls *callbacks) {
+	t.Helper()
+	for i := range natsServers {
+		lost := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: tools, Name: fmt.Sprintf("%s-%d", nats, i)}}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(lost), lost); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Delete(t.Context(), lost, client.GracePeriodSeconds(0)); err != nil {
+			t.Fatal(err)
+		}
+		c.waitServers(t, func(p *corev1.Pod) error {
+			if p.UID == lost.UID {
+				return errors.New("is the one that is to go")
+			}
+			return nil
+		})
+		calls.waitAnswered(t)
+	}
 }
 
 // stopNATS ends all servers, and what they keep.
