@@ -63,5 +63,22 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 func (d *dialer) dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.timeout)
 	defer cancel()
-	return d.net.DialContext(ctx, network, address)
+	conn, err := d.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	// A server that takes the connection and is silent would keep Close waiting.
+	return &boundConn{Conn: conn, unbind: context.AfterFunc(d.ctx, func() { _ = conn.Close() })}, nil
+}
+
+// boundConn is a connection that is closed with the Conn it belongs to.
+type boundConn struct {
+	net.Conn
+	unbind func() bool
+}
+
+// Close closes the connection.
+func (c *boundConn) Close() error {
+	c.unbind()
+	return c.Conn.Close()
 }

@@ -236,6 +236,7 @@ func TestJetStream_failures(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := natsServer(t, tt.options)
 			makeStream(t, s, tt.stream)
 			j := newJetStream(t, natsURL(s), func(c *config.Target, s config.Secrets, _ *BrokerOptions) {
@@ -293,6 +294,7 @@ func TestJetStream_unreachable(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			j := newJetStream(t, tt.url, func(_ *config.Target, _ config.Secrets, o *BrokerOptions) {
 				if tt.change != nil {
 					tt.change(o)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func NewKafka(cfg config.Target, secrets config.Secrets, o BrokerOptions) (*Kafk
 	if k.options, err = kafkaOptions(cfg.Kafka, secrets, k.timeout, guard{forbidLoopback: o.ForbidLoopback}, &k.diagnosis); err != nil {
 		return nil, err
 	}
-	k.ordinary, err = kgo.NewClient(append(k.options[:len(k.options):len(k.options)],
+	k.ordinary, err = kgo.NewClient(append(slices.Clip(k.options),
 		kgo.MaxBufferedRecords(cmp.Or(max(o.MaxInFlight, 0), 64)))...)
 	if err != nil {
 		return nil, fmt.Errorf("target.kafka: %w", err)
@@ -118,7 +119,7 @@ func (k *Kafka) aloneClient() (*kgo.Client, error) {
 		return k.alone, nil
 	}
 	var err error
-	k.alone, err = kgo.NewClient(append(k.options[:len(k.options):len(k.options)], kgo.MaxBufferedRecords(1), kgo.ProducerBatchMaxBytes(largestRecord))...)
+	k.alone, err = kgo.NewClient(append(slices.Clip(k.options), kgo.MaxBufferedRecords(1), kgo.ProducerBatchMaxBytes(largestRecord))...)
 	return k.alone, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -207,13 +206,13 @@ func TestKafka_logsIn(t *testing.T) {
 		options []kfake.Opt
 		change  func(k *config.KafkaTarget, s config.Secrets)
 	}{
-		"PLAIN":                  {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "shop", "hunter2")}, login(config.SASLPlain, "hunter2")},
-		"SCRAM-SHA-256":          {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "shop", "hunter2")}, login(config.SASLScramSHA256, "hunter2")},
-		"SCRAM-SHA-512":          {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "shop", "hunter2")}, login(config.SASLScramSHA512, "hunter2")},
+		"PLAIN":                  {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "shop", "hunter2")}, login(config.SASLPlain)},
+		"SCRAM-SHA-256":          {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "shop", "hunter2")}, login(config.SASLScramSHA256)},
+		"SCRAM-SHA-512":          {[]kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "shop", "hunter2")}, login(config.SASLScramSHA512)},
 		"TLS":                    {[]kfake.Opt{kfake.TLS(server)}, trust(ca.pem, "", "")},
 		"TLS with a certificate": {[]kfake.Opt{kfake.TLS(mutual(server, ca))}, trust(ca.pem, cert, key)},
 		"both": {[]kfake.Opt{kfake.TLS(server), kfake.EnableSASL(), kfake.Superuser("PLAIN", "shop", "hunter2")}, func(k *config.KafkaTarget, s config.Secrets) {
-			login(config.SASLPlain, "hunter2")(k, s)
+			login(config.SASLPlain)(k, s)
 			trust(ca.pem, "", "")(k, s)
 		}},
 	}
@@ -226,10 +225,10 @@ func TestKafka_logsIn(t *testing.T) {
 	}
 }
 
-func login(mechanism, password string) func(*config.KafkaTarget, config.Secrets) {
+func login(mechanism string) func(*config.KafkaTarget, config.Secrets) {
 	return func(k *config.KafkaTarget, s config.Secrets) {
 		k.SASL = &config.KafkaSASL{Mechanism: mechanism, UserFile: "user", PasswordFile: "password"}
-		s["user"], s["password"] = "shop", password
+		s["user"], s["password"] = "shop", "hunter2"
 	}
 }
 
@@ -274,16 +273,17 @@ func TestKafka_failures(t *testing.T) {
 		"too few replicas": {prepare: fault(kerr.NotEnoughReplicas), want: Result{Outcome: OutcomeUnavailable, Detail: "min.insync.replicas"}},
 		"a full disk":      {prepare: fault(kerr.KafkaStorageError), want: Result{Outcome: OutcomeUnavailable, Detail: "is it full?"}},
 		"an odd refusal":   {prepare: fault(kerr.UnknownServerError), want: Result{Outcome: OutcomeUnavailable, Detail: "the brokers refuse it for now: UNKNOWN_SERVER_ERROR"}},
-		"a wrong password": {options: []kfake.Opt{sasl, kfake.Superuser("PLAIN", "shop", "x")}, change: login(config.SASLPlain, "hunter2"), want: Result{Outcome: OutcomeAuth, Detail: "user and password of target.kafka.sasl"}},
-		"a wrong SCRAM password": {options: []kfake.Opt{sasl, kfake.Superuser("SCRAM-SHA-256", "shop", "x")}, change: login(config.SASLScramSHA256, "hunter2"),
+		"a wrong password": {options: []kfake.Opt{sasl, kfake.Superuser("PLAIN", "shop", "x")}, change: login(config.SASLPlain), want: Result{Outcome: OutcomeAuth, Detail: "user and password of target.kafka.sasl"}},
+		"a wrong SCRAM password": {options: []kfake.Opt{sasl, kfake.Superuser("SCRAM-SHA-256", "shop", "x")}, change: login(config.SASLScramSHA256),
 			want: Result{Outcome: OutcomeAuth, Detail: "user and password of target.kafka.sasl"}},
-		"another mechanism":       {options: []kfake.Opt{sasl, kfake.Superuser("PLAIN", "shop", "x")}, change: login(config.SASLScramSHA512, "hunter2"), want: Result{Outcome: OutcomeAuth, Detail: "user and password of target.kafka.sasl"}},
+		"another mechanism":       {options: []kfake.Opt{sasl, kfake.Superuser("PLAIN", "shop", "x")}, change: login(config.SASLScramSHA512), want: Result{Outcome: OutcomeAuth, Detail: "user and password of target.kafka.sasl"}},
 		"another CA":              {options: []kfake.Opt{withTLS}, change: trust(other.pem, "", ""), want: Result{Outcome: OutcomeTLS, Detail: "name its CA in target.kafka.tls.caBundleRef"}},
 		"TLS where there is none": {change: trust(ca.pem, "", ""), want: Result{Outcome: OutcomeTLS, Detail: "speak TLS at this port"}},
 		"no TLS where there is":   {options: []kfake.Opt{withTLS}, want: Result{Outcome: OutcomeReset, Detail: "does it want TLS"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // some take all of their time
 			c := brokers(t, tt.options...)
 			if tt.prepare != nil {
 				tt.prepare(c)
@@ -327,11 +327,7 @@ func incompressible(size int) []byte {
 }
 
 func TestKafka_unreachable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // nothing was written
+	mute := silent(t)
 	tests := map[string]struct {
 		broker string
 		change func(*BrokerOptions)
@@ -339,12 +335,13 @@ func TestKafka_unreachable(t *testing.T) {
 	}{
 		"nobody listens":     {broker: "127.0.0.1:1", want: Result{Outcome: OutcomeRefused, Detail: "connection refused"}},
 		"no such name":       {broker: "nobody.invalid:9092", want: Result{Outcome: OutcomeDNS, Detail: "nobody.invalid"}},
-		"a silent broker":    {broker: l.Addr().String(), want: Result{Outcome: OutcomeTimeout, Detail: "no acknowledgement within 2s"}},
+		"a silent broker":    {broker: mute, want: Result{Outcome: OutcomeTimeout, Detail: "no acknowledgement within 2s"}},
 		"an address too far": {broker: "169.254.169.254:9092", want: Result{Outcome: OutcomeForbiddenAddress, Detail: "deliveries never go there"}},
 		"the machine itself": {broker: "127.0.0.1:9092", change: func(o *BrokerOptions) { o.ForbidLoopback = true }, want: Result{Outcome: OutcomeForbiddenAddress, Detail: "a loopback address"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			k := newKafka(t, []string{tt.broker}, func(c *config.Target, _ config.Secrets, o *BrokerOptions) {
 				c.Timeout = config.Duration(2 * time.Second)
 				if tt.change != nil {

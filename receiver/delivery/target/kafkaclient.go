@@ -24,6 +24,8 @@ const (
 	recordTries = 5
 	// brokerDialTimeout bounds making one connection, the TLS handshake included: less than most attempts, so that they can say what is wrong.
 	brokerDialTimeout = 3 * time.Second
+	// brokerPatience bounds how long one request may take, however long an attempt may: it is sent again.
+	brokerPatience = time.Minute
 	// topicTries is that bound for a topic that there is not: its metadata may be on their way.
 	topicTries = 2
 	// The pauses between these, before jitter: they double.
@@ -39,6 +41,7 @@ func kafkaOptions(c *config.KafkaTarget, secrets config.Secrets, timeout time.Du
 	if err != nil {
 		return nil, err
 	}
+	patience := min(max(timeout, time.Second), brokerPatience)
 	options := []kgo.Opt{
 		kgo.ClientID("hookbay"), kgo.SeedBrokers(c.Brokers...), kgo.Dialer(dial), kgo.WithHooks(d), kgo.DisableClientMetrics(),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0),
@@ -46,7 +49,7 @@ func kafkaOptions(c *config.KafkaTarget, secrets config.Secrets, timeout time.Du
 		kgo.AllowIdempotentProduceCancellation(),
 		kgo.RecordRetries(recordTries), kgo.UnknownTopicRetries(topicTries),
 		// A broker that is silent is not waited for any longer than the attempts that wait for it.
-		kgo.ProduceRequestTimeout(max(timeout, time.Second)), kgo.RequestTimeoutOverhead(max(timeout/2, time.Second)),
+		kgo.ProduceRequestTimeout(patience), kgo.RequestTimeoutOverhead(patience/2 + time.Second),
 		kgo.MetadataMinAge(brokerPauseMax / 4),
 		kgo.RetryBackoffFn(func(tries int) time.Duration {
 			pause := min(brokerPauseMin<<min(tries, 10), brokerPauseMax)
