@@ -170,6 +170,7 @@ func testHammer(t *testing.T, crash bool) {
 			}
 		})
 	}
+	var paused []*crew
 	for round := range rounds {
 		progress := y.undelivered()
 		within(t, "deliveries go on", func() bool { return y.undelivered() < progress-20 || y.undelivered() == 0 })
@@ -178,11 +179,20 @@ func testHammer(t *testing.T, crash bool) {
 		gone := crews[0]
 		crews = append(crews[1:], fresh)
 		mu.Unlock()
-		if crash && round%2 == 0 {
+		if crash && round%3 != 2 {
 			gone.line.freeze() // its workers stay in the middle of what they do
-			gone.stop()
+			if round%3 == 0 {
+				paused = append(paused, gone)
+			}
 			continue
 		}
+		for _, p := range paused { // they wake up, after others have taken over
+			p.line.thaw()
+			mu.Lock()
+			crews = append(crews, p)
+			mu.Unlock()
+		}
+		paused = nil
 		gone.stop()
 		gone.wg.Wait() // drained, as a receiver is before it stops
 		if err := gone.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +22,9 @@ const (
 	DefaultReplicas  = 3
 	DefaultLeaseTime = 5 * time.Second
 )
+
+// watchInterval is how often the connection is looked at, beside when it tells of a change.
+const watchInterval = 500 * time.Millisecond
 
 // File and Memory are the values of Options.Storage.
 const (
@@ -87,6 +91,8 @@ type Buffer struct {
 	nc *nats.Conn
 	js natsjs.JetStream
 
+	away atomic.Pointer[error] // why there is no connection, as last seen
+
 	ctx     context.Context //nolint:containedctx // it ends what the buffer runs, when Close is called
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -117,6 +123,8 @@ func Open(o Options) (*Buffer, error) {
 		o: o, nc: nc, js: js, closed: make(chan struct{}), queues: map[string]*queue{},
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.look()
+	b.running.Go(b.watch)
 	if o.SweepInterval > 0 {
 		b.running.Go(b.sweepAgainAndAgain)
 	}
@@ -223,16 +231,39 @@ func (b *Buffer) Ready() error {
 	return errors.Join(errs...)
 }
 
-// connected says why there is no connection.
-func (b *Buffer) connected() error {
-	if b.nc.IsConnected() {
-		return nil
+// watch keeps an eye on the connection. Asking the connection itself may take as long as a write to a server that takes nothing any more.
+func (b *Buffer) watch() {
+	changes := b.nc.StatusChanged()
+	ticks := time.NewTicker(watchInterval)
+	defer ticks.Stop()
+	for {
+		b.look()
+		select {
+		case _, there := <-changes:
+			if !there {
+				changes = nil
+			}
+		case <-ticks.C:
+		case <-b.ctx.Done():
+			return
+		}
 	}
-	if err := b.nc.LastError(); err != nil {
-		return fmt.Errorf("no connection to NATS: %w", err)
-	}
-	return errors.New("no connection to NATS: check that a server of urls is running and can be reached")
 }
+
+// look notes whether there is a connection, and why not.
+func (b *Buffer) look() {
+	var away error
+	if !b.nc.IsConnected() {
+		away = errors.New("no connection to NATS: check that a server of urls is running and can be reached")
+		if err := b.nc.LastError(); err != nil {
+			away = fmt.Errorf("no connection to NATS: %w", err)
+		}
+	}
+	b.away.Store(&away)
+}
+
+// connected says why there is no connection.
+func (b *Buffer) connected() error { return *b.away.Load() }
 
 // Bytes implements buffer.Buffer: what the streams of its queues take in one server, as last heard, and what was appended here since then.
 func (b *Buffer) Bytes() int64 {

@@ -38,7 +38,7 @@ func (q *queue) start() {
 
 // awaitStart waits a moment for the first partitions, if there is a connection.
 func (q *queue) awaitStart() {
-	if !q.b.nc.IsConnected() {
+	if q.b.connected() != nil {
 		return
 	}
 	timer := time.NewTimer(2 * time.Second)
@@ -78,7 +78,7 @@ func (q *queue) partWithAll(ctx context.Context) {
 		}
 	}
 	q.mu.Unlock()
-	if !q.b.nc.IsConnected() {
+	if q.b.connected() != nil {
 		return // the leases end by themselves
 	}
 	done := make(chan struct{})

@@ -38,7 +38,7 @@ func (o *others) forget(string) {
 
 // list returns the endpoints that have a stream, with or without a queue here. Where the account does not allow to list streams there are none.
 func (o *others) list(b *Buffer) []string {
-	if b.o.Stream != "" || b.isClosed() || !b.nc.IsConnected() {
+	if b.o.Stream != "" || b.isClosed() || b.connected() != nil {
 		return nil
 	}
 	o.mu.Lock()

@@ -64,7 +64,7 @@ func (b *Buffer) sweep(all bool) error {
 
 // sweep drops what is no longer kept of the partitions that this receiver has.
 func (q *queue) sweep(ctx context.Context) error {
-	if q.usable() != nil || !q.b.nc.IsConnected() {
+	if q.usable() != nil || q.b.connected() != nil {
 		return nil // there will be another time
 	}
 	s, now := q.settings(), q.b.o.Now()
