@@ -172,7 +172,8 @@ type JetStreamBuffer struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$') && duration(self) >= duration('1h') && duration(self) <= duration('8760h')`,message="write a duration from 1h to 8760h (a year), such as \"336h\""
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
 
-	// maxBytes is how much the stream may hold on each of its servers. Default 10Gi; at least 128Mi. When nine tenths of it are taken, the oldest
+	// maxBytes is how much the stream may hold on each of its servers, which reserve it: without as much room that no other stream has reserved, they
+	// refuse to make it. Default 10Gi; at least 128Mi. When nine tenths of it are taken, the oldest
 	// delivered events are dropped; when that does not help, callbacks are refused with 503 and deliveries go on and make room. An event that is
 	// undelivered is never dropped for it. It can be changed later.
 	// ---

@@ -12,11 +12,15 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// serveNATS runs a server of NATS with JetStream until the test ends, and returns its address.
+// serveNATS runs a server of NATS with JetStream until the test ends, and returns its address. It knows one user, who has the rights that the README says.
 func serveNATS(t *testing.T) string {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+		Users: []*server.User{{Username: "hookbay", Password: "Vt6mQz1YxK8rPw3S", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"hookbay.>", "$JS.API.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.hookbay.>"}},
+		}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,8 @@ func TestRun_jetStream(t *testing.T) {
 	address := serveNATS(t)
 	t.Chdir(t.TempDir())
 	endpoint, secret, _ := strings.Cut(lazadaYAML, "---\n")
-	endpoint += "  buffer: {jetStream: {replicas: 1}}\n"
+	endpoint += "  buffer: {jetStream: {replicas: 1, maxBytes: 128Mi, userRef: {name: nats, key: user}, passwordRef: {name: nats, key: password}}}\n"
+	secret += "---\napiVersion: v1\nkind: Secret\nmetadata: {name: nats, namespace: shop}\nstringData: {user: hookbay, password: Vt6mQz1YxK8rPw3S}\n"
 	suspended := endpoint + "  delivery: {suspend: true}\n---\n" + secret
 	flags := []string{"--target", "print", "--jetstream-url", address, "--default-buffer", "JetStream"}
 
@@ -78,6 +83,11 @@ func TestRun_jetStream(t *testing.T) {
 	}
 	if err := r.end(t); err != nil {
 		t.Errorf("it ended with %v, want no error", err)
+	}
+	for _, said := range []string{"permissions", "denies", "Vt6mQz1YxK8rPw3S"} {
+		if strings.Contains(r.stderr.String(), said) {
+			t.Errorf("the log has %q", said)
+		}
 	}
 	if got := r.stdout.String(); got != "" {
 		t.Errorf("delivered while it was suspended: %s", got)

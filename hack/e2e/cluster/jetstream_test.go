@@ -11,6 +11,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -125,7 +126,7 @@ func (c *cluster) makeRooms(t *testing.T, e *endpoint) {
 	w.Name = e.name
 	w.Spec.Source.Lazada.AppSecretRefs = []hookbayv1alpha1.SecretKeyRef{{Name: e.secret, Key: e.key}}
 	w.Spec.Buffer = hookbayv1alpha1.Buffer{Type: hookbayv1alpha1.BufferJetStream, JetStream: &hookbayv1alpha1.JetStreamBuffer{
-		NATS: hookbayv1alpha1.NATS{URLs: []string{natsURL()}}, Replicas: natsServers,
+		NATS: hookbayv1alpha1.NATS{URLs: []string{natsURL()}}, Replicas: natsServers, MaxBytes: new(resource.MustParse("256Mi")), // which servers reserve
 	}}
 	c.create(t, w)
 	c.feature.Cleanup(func() {
