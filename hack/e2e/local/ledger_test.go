@@ -25,9 +25,9 @@ type ledger struct {
 
 // entry is one subject's.
 type entry struct {
-	acked   int       // callbacks acknowledged so far, from number 0
-	arrived []arrived // by number
-	newest  int       // the greatest number that has arrived, or -1
+	acked   []time.Duration // since the beginning, when callbacks were acknowledged, from number 0
+	arrived []arrived       // by number
+	newest  int             // the greatest number that has arrived, or -1
 }
 
 // arrived is how an event was delivered for the first time.
@@ -56,10 +56,11 @@ func (l *ledger) acknowledge(subject, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acknowledged++
-	if l.subjects[subject].acked != n {
-		l.object("%d/%d is acknowledged after %d of its subject", subject, n, l.subjects[subject].acked)
+	e := &l.subjects[subject]
+	if len(e.acked) != n {
+		l.object("%d/%d is acknowledged after %d of its subject", subject, n, len(e.acked))
 	}
-	l.subjects[subject].acked = n + 1
+	e.acked = append(e.acked, time.Since(l.began))
 }
 
 // dead books that a life of a receiver was killed.
@@ -122,7 +123,7 @@ func (l *ledger) settled() int {
 	n := 0
 	for i := range l.subjects {
 		e := &l.subjects[i]
-		for _, a := range e.arrived[:min(e.acked, len(e.arrived))] {
+		for _, a := range e.arrived[:min(len(e.acked), len(e.arrived))] {
 			if a.by != "" {
 				n++
 			}
@@ -146,13 +147,20 @@ func (l *ledger) verdict() []string {
 	if l.strange > 0 {
 		problems = append(problems, fmt.Sprintf("and %d more", l.strange))
 	}
+	lost := 0
 	for subject := range l.subjects {
 		e := &l.subjects[subject]
-		for n := range e.acked {
-			if n >= len(e.arrived) || e.arrived[n].by == "" {
-				problems = append(problems, fmt.Sprintf("%d/%d was acknowledged, and is lost", subject, n))
+		for n, at := range e.acked {
+			if n < len(e.arrived) && e.arrived[n].by != "" {
+				continue
+			}
+			if lost++; lost <= 100 {
+				problems = append(problems, fmt.Sprintf("%d/%d, acknowledged at %v, is lost", subject, n, at.Round(time.Millisecond)))
 			}
 		}
+	}
+	if lost > 100 {
+		problems = append(problems, fmt.Sprintf("%d acknowledged callbacks are lost", lost))
 	}
 	return problems
 }
@@ -172,7 +180,7 @@ func TestLedger(t *testing.T) {
 		"all is well":          {steps: []step{{"ack", 0, ""}, {"arrive", 0, "r1-1"}, {"ack", 1, ""}, {"arrive", 1, "r2-1"}}},
 		"arrives before":       {steps: []step{{"arrive", 0, "r1-1"}, {"ack", 0, ""}}},
 		"stored, not answered": {steps: []step{{"ack", 0, ""}, {"arrive", 0, "r1-1"}, {"arrive", 1, "r1-1"}}},
-		"lost":                 {steps: []step{{"ack", 0, ""}, {"ack", 1, ""}, {"arrive", 0, "r1-1"}}, want: "0/1 was acknowledged, and is lost"},
+		"lost":                 {steps: []step{{"ack", 0, ""}, {"ack", 1, ""}, {"arrive", 0, "r1-1"}}, want: "is lost"},
 		"overtaken":            {steps: []step{{"ack", 0, ""}, {"ack", 1, ""}, {"arrive", 1, "r1-1"}, {"arrive", 0, "r1-1"}}, want: "arrives after number"},
 		"again, killed":        {steps: []step{{"ack", 0, ""}, {"arrive", 0, "r1-1"}, {"kill", 0, "r1-1"}, {"arrive", 0, "r2-1"}}, cause: causeKilled},
 		"again, moved":         {steps: []step{{"ack", 0, ""}, {"arrive", 0, "r1-1"}, {"arrive", 0, "r2-1"}}, cause: causeMoved},
