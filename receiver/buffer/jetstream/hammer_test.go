@@ -81,7 +81,7 @@ func (y *story) undelivered() int {
 
 // worker delivers, fails and gives back at random until ctx ends.
 func (y *story) worker(ctx context.Context, r *receiver, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a seeded test
+	random := rand.New(rand.NewPCG(seed, 2))
 	for {
 		d, err := r.queue.Next(ctx)
 		if ctx.Err() != nil {
@@ -165,7 +165,7 @@ func testHammer(t *testing.T, crash bool) {
 				appendSomewhere(t, numbered(subject, n), func() buffer.Queue {
 					mu.Lock()
 					defer mu.Unlock()
-					return crews[rand.IntN(len(crews))].queue //nolint:gosec // a test
+					return crews[rand.IntN(len(crews))].queue
 				})
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,8 @@ type Buffer struct {
 	closed chan struct{}
 	queues map[string]*queue
 
-	others others // what is known of endpoints that have a stream and no queue here
+	sweeping sync.Mutex // held by whoever sweeps
+	others   others     // what is known of endpoints that have a stream and no queue here
 }
 
 // Open makes a buffer. It does not wait for NATS: while no server can be reached, Ready says why, and the buffer heals by itself.
@@ -209,11 +211,7 @@ func (b *Buffer) Peek(endpoint string) (buffer.Stats, bool) {
 func (b *Buffer) served() map[string]*queue {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	queues := make(map[string]*queue, len(b.queues))
-	for name, q := range b.queues {
-		queues[name] = q
-	}
-	return queues
+	return maps.Clone(b.queues)
 }
 
 // Ready implements buffer.Buffer. An error of one of several queues is the buffer's.

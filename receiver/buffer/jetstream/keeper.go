@@ -78,7 +78,7 @@ func (q *queue) rebalance(ctx context.Context) {
 	for n, p := range q.parts {
 		mine := q.best(n) == q.member
 		switch {
-		case p == nil && mine:
+		case p == nil && (mine || q.claimed[n]):
 			take = append(take, n)
 		case p != nil && !mine:
 			q.leaving(p)
@@ -216,10 +216,14 @@ func (q *queue) claim(ctx context.Context, p *partition) (bool, error) {
 	}
 	if before.owner != "" && before.owner != q.member {
 		lives, err := q.lives(ctx, before.owner)
+		if err == nil {
+			q.setClaimed(p, false)
+		}
 		if lives || err != nil {
 			return false, err
 		}
 	}
+	q.setClaimed(p, true) // from here on, until it is installed or somebody else's
 	want := before
 	want.owner, want.epoch, want.write = q.member, before.epoch+1, 1
 	p.seq, p.stored = m.Sequence, want
@@ -235,6 +239,12 @@ func (q *queue) claim(ctx context.Context, p *partition) (bool, error) {
 	p.ahead, p.aheadN = want.runs, want.above
 	p.dead = int64(want.dead) //nolint:gosec // a count of events
 	return true, nil
+}
+
+func (q *queue) setClaimed(p *partition, claimed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.claimed[p.number] = claimed
 }
 
 // lives says whether a receiver is there. That it was not heard of is not enough: perhaps it is this one that cannot hear.
@@ -271,7 +281,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 			filters = append(filters, q.names.heads(n), q.names.cursor(n))
 		}
 	}
-	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: natsjs.DeliverAllPolicy})
+	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return err
 	}
@@ -341,7 +351,7 @@ func (q *queue) count(ctx context.Context, p *partition) error {
 
 // countFrom counts the events of a partition from a sequence number on, and returns the first of them.
 func (q *queue) countFrom(ctx context.Context, number int, from uint64) (int64, *stored, error) {
-	first, err := q.next(ctx, q.names.events(number), from)
+	first, err := q.counted(ctx, q.names.events(number), from)
 	if errors.Is(err, errNotFound) {
 		return 0, nil, nil
 	}
@@ -357,7 +367,7 @@ func (q *queue) install(taken map[int]*partition) {
 	defer q.mu.Unlock()
 	from, behind := ^uint64(0), uint64(0)
 	for n, p := range taken {
-		q.parts[n] = p
+		q.parts[n], q.claimed[n] = p, false
 		from, behind = min(from, p.read), max(behind, p.read)
 		if len(p.ahead) > 0 {
 			behind = max(behind, p.ahead[len(p.ahead)-1].last)

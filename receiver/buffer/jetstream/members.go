@@ -12,6 +12,9 @@ import (
 	"github.com/hookbay/hookbay/receiver/buffer"
 )
 
+// beatAgain is after what time a heartbeat that failed is sent again.
+const beatAgain = 100 * time.Millisecond
+
 // goodbye is what a receiver's last heartbeat says.
 const goodbye = "bye"
 
@@ -111,33 +114,38 @@ func inParallel(ps []*partition, do func(*partition)) {
 
 // beatOnAndOn is the heart: it tells the others that this receiver lives.
 func (q *queue) beatOnAndOn() {
-	ticks := time.NewTicker(q.b.o.LeaseTime / 5)
-	defer ticks.Stop()
+	every := q.b.o.LeaseTime / 5
+	timer := time.NewTimer(every)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticks.C:
+		case <-timer.C:
 		case <-q.beatNow:
 		case <-q.ctx.Done():
 			return
 		}
 		ctx, cancel := context.WithTimeout(q.ctx, max(q.b.o.LeaseTime/2, 100*time.Millisecond))
-		q.beatOnce(ctx)
+		next := every
+		if !q.beatOnce(ctx) {
+			next = min(every, beatAgain)
+		}
 		cancel()
+		timer.Reset(next)
 	}
 }
 
 // beatOnce sends a heartbeat. After a pause in which others may have taken the partitions, it looks for that before anything is leased again.
-func (q *queue) beatOnce(ctx context.Context) {
+func (q *queue) beatOnce(ctx context.Context) bool {
 	q.mu.Lock()
 	word, paused := strconv.FormatUint(q.handovers, 10), !q.leasing()
 	q.mu.Unlock()
 	at := time.Now()
 	if err := q.sendBeat(ctx, word); err != nil {
 		q.trouble(fmt.Errorf("tell the other receivers that this one lives: %w", err))
-		return
+		return false
 	}
 	if paused && q.lookForLosses(ctx) != nil {
-		return
+		return false
 	}
 	q.mu.Lock()
 	q.beat, q.lastErr = at, nil
@@ -146,6 +154,7 @@ func (q *queue) beatOnce(ctx context.Context) {
 		q.signal()
 		poke(q.kick)
 	}
+	return true
 }
 
 func (q *queue) sendBeat(ctx context.Context, word string) error {

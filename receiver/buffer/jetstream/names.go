@@ -66,7 +66,6 @@ func (n names) allEvents() string        { return n.root + "e.>" }
 func (n names) cursor(p int) string      { return n.root + "c." + strconv.Itoa(p) }
 func (n names) heads(p int) string       { return n.root + "h." + strconv.Itoa(p) + ".>" }
 func (n names) deads(p int) string       { return n.root + "d." + strconv.Itoa(p) + ".>" }
-func (n names) allDeads() string         { return n.root + "d.>" }
 func (n names) member(id string) string  { return n.root + "m." + id }
 func (n names) members() string          { return n.root + "m.*" }
 func (n names) head(p int, k key) string { return n.root + "h." + strconv.Itoa(p) + "." + k.String() }
@@ -87,7 +86,7 @@ func (n names) identity(p int, id event.ID) string {
 func generation(at time.Time) string {
 	var g [12]byte
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0))) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0)))
 	copy(g[:6], ms[2:])
 	_, _ = rand.Read(g[6:]) // it never fails
 	return token64.EncodeToString(g[:])
@@ -116,7 +115,7 @@ func (n names) partitionOf(subject string) (int, bool) {
 }
 
 // partitionFor is where the events of a subject are.
-func partitionFor(subject string) int { return int(hashOf(subject) % partitions) } //nolint:gosec // below 32
+func partitionFor(subject string) int { return int(hashOf(subject) % partitions) }
 
 func hashOf(parts ...string) uint64 {
 	h := fnv.New64a()

@@ -126,19 +126,20 @@ func (q *queue) look(ctx context.Context) (buffer.Stats, error) {
 	if err := errors.Join(errs...); err != nil {
 		return s, err
 	}
-	err := q.scan(ctx, q.names.root+"h.>", func(data []byte) {
+	err := q.scan(ctx, q.names.root+"h.>", func(_ uint64, data []byte) bool {
 		k, _ := decodeKept(data)                      // what is damaged is not counted
 		if s.Pending += int64(k.count); k.count > 0 { //nolint:gosec // a count of events
 			oldest(k.received)
 		}
+		return true
 	})
 	return s, err
 }
 
-// scan calls back with each message of a filter that there is now.
-func (q *queue) scan(ctx context.Context, filter string, each func(data []byte)) error {
+// scan calls back with each message of a filter that there is now, in order, until it is told to stop.
+func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, data []byte) bool) error {
 	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: natsjs.DeliverAllPolicy,
+		FilterSubjects: []string{filter}, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {
 		return err
@@ -160,9 +161,12 @@ func (q *queue) scan(ctx context.Context, filter string, each func(data []byte))
 		if err != nil {
 			return err
 		}
-		each(m.Data())
-		if meta, err := m.Metadata(); err != nil || meta.NumPending == 0 {
+		meta, err := m.Metadata()
+		if err != nil {
 			return err
+		}
+		if !each(meta.Sequence.Stream, m.Data()) || meta.NumPending == 0 {
+			return nil
 		}
 	}
 }
@@ -198,7 +202,10 @@ func (b *Buffer) sweepOther(endpoint string) error {
 		return err
 	}
 	there := false
-	if err := q.scan(ctx, q.names.members(), func(word []byte) { there = there || string(word) != goodbye }); there || err != nil {
+	if err := q.scan(ctx, q.names.members(), func(_ uint64, word []byte) bool {
+		there = there || string(word) != goodbye
+		return !there
+	}); there || err != nil {
 		return err // some receiver serves it, or did until a moment ago
 	}
 	stats, err := q.look(ctx)

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"container/heap"
 	"slices"
+	"time"
 )
 
 // The functions of this file are called with queue.mu held.
@@ -103,6 +104,9 @@ type partition struct {
 	lost    bool // another receiver has it, or nobody
 	dead    int64
 	reader  *reader
+
+	purged  uint64    // settled events below it are dropped; the sweeper's
+	deadDue time.Time // no dead letter's time is over before; the sweeper's
 	line    line
 }
 

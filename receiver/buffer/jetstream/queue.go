@@ -59,6 +59,8 @@ type queue struct {
 	made        time.Time // when the stream was made
 	lastErr     error     // what failed last in the background, nil again after a beat
 	handovers   uint64
+	// claimed are partitions whose cursors may name this receiver although it does not have them: nobody else takes them while it lives, so it does, whoever is best.
+	claimed [partitions]bool
 
 	wake  chan struct{}
 	timer *time.Timer

@@ -138,9 +138,7 @@ func (q *queue) makeRoom(ctx context.Context) error {
 // take gives an event that was read its place in a lane. It is called with queue.mu held.
 func (q *queue) take(rd *reader, subject string, seq uint64, record []byte) {
 	rd.position = max(rd.position, seq)
-	if _, ok := q.appended[seq]; ok {
-		delete(q.appended, seq)
-	}
+	delete(q.appended, seq)
 	n, ok := q.names.partitionOf(subject)
 	if !ok {
 		return

@@ -73,7 +73,7 @@ type wire struct {
 // Dial implements nats.CustomDialer.
 func (w *wire) Dial(network, address string) (net.Conn, error) {
 	w.wait()
-	c, err := net.Dial(network, address) //nolint:noctx // a test's
+	c, err := net.Dial(network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -180,9 +181,7 @@ func (q *queue) declared(c natsjs.StreamConfig) natsjs.StreamConfig {
 		c.Duplicates = min(c.Duplicates, c.MaxAge)
 	}
 	meta := map[string]string{}
-	for k, v := range c.Metadata {
-		meta[k] = v
-	}
+	maps.Copy(meta, c.Metadata)
 	settings, _ := json.Marshal(q.settings()) // it has only booleans and numbers
 	meta[metaVersion], meta[metaEndpoint], meta[metaPartitions], meta[metaSettings] = formatVersion, q.name, strconv.Itoa(partitions), string(settings)
 	c.Metadata = meta

@@ -16,6 +16,8 @@ const (
 	hurryInterval = 2 * time.Second
 	// skew is by how much the clocks of receivers may differ: nothing is dropped earlier than that after its time is over.
 	skew = time.Minute
+	// deadPause is how long dead letters are at least left alone.
+	deadPause = 10 * time.Minute
 	// reasonNotServed is why an event of an endpoint that is gone becomes a dead letter.
 	reasonNotServed = "the endpoint was removed before the event could be delivered"
 )
@@ -48,6 +50,8 @@ func (b *Buffer) sweep(all bool) error {
 	if b.isClosed() {
 		return buffer.ErrClosed
 	}
+	b.sweeping.Lock()
+	defer b.sweeping.Unlock()
 	var errs []error
 	for name, q := range b.served() {
 		if all || q.full() {
@@ -64,8 +68,8 @@ func (b *Buffer) sweep(all bool) error {
 
 // sweep drops what is no longer kept of the partitions that this receiver has.
 func (q *queue) sweep(ctx context.Context) error {
-	if q.usable() != nil || q.b.connected() != nil {
-		return nil // there will be another time
+	if q.usable() != nil {
+		return nil //nolint:nilerr // Ready says so, and there will be another time
 	}
 	s, now := q.settings(), q.b.o.Now()
 	keep := max(s.Retention, s.DeduplicationWindow)
@@ -85,11 +89,19 @@ func (q *queue) sweep(ctx context.Context) error {
 	errs = append(errs, err)
 	if err == nil {
 		for _, p := range owned {
-			errs = append(errs, q.purge(ctx, q.names.events(p.number), min(limit, q.oldestPending(p))))
+			below := min(limit, q.oldestPending(p))
+			if below <= p.purged {
+				continue
+			}
+			if err := q.purge(ctx, q.names.events(p.number), below); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			p.purged = below
 		}
 	}
 	for _, p := range owned {
-		errs = append(errs, q.dropDead(ctx, p, now.Add(-s.DeadRetention)))
+		errs = append(errs, q.dropDead(ctx, p, now, s.DeadRetention))
 	}
 	q.mu.Lock()
 	q.lookedAt = time.Time{}
@@ -132,10 +144,7 @@ func (q *queue) stuckFor(p *partition, now time.Time) bool {
 func (q *queue) oldestPending(p *partition) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	oldest := p.floor()
-	if p.stored.floor < oldest {
-		oldest = p.stored.floor
-	}
+	oldest := min(p.floor(), p.stored.floor)
 	for _, ln := range p.lanes {
 		if ln.stored.count > 0 {
 			oldest = min(oldest, ln.stored.seq)
@@ -161,7 +170,7 @@ func (q *queue) firstAfter(ctx context.Context, at time.Time) (uint64, error) {
 	low, high := s.CachedInfo().State.FirstSeq, s.CachedInfo().State.LastSeq+1
 	for low < high {
 		middle := low + (high-low)/2
-		m, err := q.next(ctx, q.names.allEvents(), middle)
+		m, err := q.following(ctx, q.names.allEvents(), middle)
 		if errors.Is(err, errNotFound) {
 			high = middle
 			continue
@@ -193,36 +202,41 @@ func (q *queue) purge(ctx context.Context, filter string, below uint64) error {
 }
 
 // dropDead drops dead letters up to a time.
-func (q *queue) dropDead(ctx context.Context, p *partition, before time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
-	defer cancel()
-	if q.deadOf(p) == 0 {
+func (q *queue) dropDead(ctx context.Context, p *partition, now time.Time, retention time.Duration) error {
+	before := q.deadOf(p)
+	if before == 0 || now.Before(p.deadDue) {
 		return nil
 	}
-	var from, below uint64
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
+	var below uint64
 	var dropped int64
-	left := true
-	for {
-		m, err := q.next(ctx, q.names.deads(p.number), from)
-		if errors.Is(err, errNotFound) {
-			left = false
-			break
+	left := false
+	err := q.scan(ctx, q.names.deads(p.number), func(seq uint64, data []byte) bool {
+		d, err := decodePast(data)
+		due := time.Unix(0, d.at).Add(retention)
+		if left = err == nil && now.Before(due); left {
+			p.deadDue = due
+			if later := now.Add(deadPause); later.After(due) {
+				p.deadDue = later
+			}
+			return false
 		}
-		if err != nil {
-			return err
-		}
-		if d, err := decodePast(m.Data); err == nil && !time.Unix(0, d.at).Before(before) {
-			break
-		}
-		from, below, dropped = m.Sequence+1, m.Sequence+1, dropped+1
+		below, dropped = seq+1, dropped+1
+		return true
+	})
+	if err == nil {
+		err = q.purge(ctx, q.names.deads(p.number), below)
 	}
-	if err := q.purge(ctx, q.names.deads(p.number), below); err != nil || (dropped == 0 && left) {
+	if err != nil || dropped == 0 {
 		return err
 	}
+	if !left {
+		dropped = before // a crash may have left a count that is too high
+	}
 	q.mu.Lock()
-	n := min(uint64(dropped), p.stored.dead) //nolint:gosec // a count of events
-	p.stored.dead -= n
-	p.dead -= int64(n) //nolint:gosec // a count of events
+	p.dead = max(p.dead-dropped, 0)
+	p.stored.dead -= min(uint64(max(dropped, 0)), p.stored.dead)
 	q.mu.Unlock()
 	return ignoreLost(q.perform(p, &task{}))
 }

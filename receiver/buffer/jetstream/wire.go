@@ -159,8 +159,13 @@ func (q *queue) at(ctx context.Context, seq uint64) (*stored, error) {
 	return q.lead(ctx, `{"seq":`+strconv.FormatUint(seq, 10)+`}`)
 }
 
-// next reads the first message from a sequence number on that a filter matches, and how many more there are. Any server may answer.
-func (q *queue) next(ctx context.Context, filter string, from uint64) (*stored, error) {
+// following reads the first message from a sequence number on that a filter matches.
+func (q *queue) following(ctx context.Context, filter string, from uint64) (*stored, error) {
+	return q.lead(ctx, `{"seq":`+strconv.FormatUint(max(from, 1), 10)+`,"next_by_subj":`+strconv.Quote(filter)+`}`)
+}
+
+// counted reads the same, and how many more there are. Any server may answer, and goes through all of them.
+func (q *queue) counted(ctx context.Context, filter string, from uint64) (*stored, error) {
 	got, err := jetstreamext.GetBatch(ctx, q.b.js, q.names.stream, 1, jetstreamext.GetBatchSubject(filter), jetstreamext.GetBatchSeq(max(from, 1)))
 	if err != nil {
 		return nil, explain(err)
