@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,11 +65,10 @@ func TestCluster_conformance(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	servers := natsCluster(t)
-	n := 0
+	var n atomic.Int64
 	buffertest.Run(t, buffertest.Engine{New: func(_ *testing.T, now func() time.Time) buffertest.Place {
 		prefix := newPrefix()
-		n++
-		s := servers[n%len(servers)]
+		s := servers[n.Add(1)%int64(len(servers))]
 		return buffertest.Place{
 			Open: func(t *testing.T) buffer.Buffer {
 				t.Helper()

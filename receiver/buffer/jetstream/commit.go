@@ -275,6 +275,9 @@ func (q *queue) proceed(p *partition, t *task) {
 func (q *queue) store(ctx context.Context, p *partition, want cursor, messages []*nats.Msg) (uint64, error) {
 	var pause backoff
 	for {
+		if q.isLost(p) {
+			return 0, buffer.ErrLeaseLost
+		}
 		seq, err := q.storeOnce(ctx, messages)
 		if err == nil {
 			return seq, nil
@@ -289,6 +292,12 @@ func (q *queue) store(ctx context.Context, p *partition, want cursor, messages [
 			return 0, buffer.ErrClosed
 		}
 	}
+}
+
+func (q *queue) isLost(p *partition) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return p.lost
 }
 
 func (q *queue) storeOnce(ctx context.Context, messages []*nats.Msg) (uint64, error) {

@@ -79,6 +79,12 @@
 //
 // # Memory
 //
-// A receiver holds at most 2048 events, or 16 MiB of them, for each endpoint, and about 300 bytes for each subject that waits for a retry. The server
-// has each event in its index of subjects as long as the event is in the stream; see footprint_test.go, which measures that, and docs/buffers.md.
+// A receiver holds at most 2048 events, or 16 MiB of them, for each endpoint, and about 300 bytes for each subject that waits for a retry.
+//
+// A server has each event that is in the stream in its index of subjects. That was measured (TestFootprint, with NATS 2.15, bodies of 700 bytes and files as
+// storage): about 340 bytes of memory for each event, in each server that has a replica, and about 1080 bytes of storage. A message id in the
+// stream's own window of duplicates costs about 110 bytes of memory, for the events of the window only, but it is checked by the server's clock, is
+// read back from all messages of the window when a server starts, and does not tell a repeat whose first one is still pending after the window. So
+// memory is the price here: it is the rate of events, times the longer of retention and window, times 340 bytes. Ten events a second and the
+// default retention of a day are 0.9 million events and 300 MB; with a retention no longer than a window of seven hours, 90 MB.
 package jetstream

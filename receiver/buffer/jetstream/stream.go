@@ -77,7 +77,9 @@ var errAway = errors.New("NATS does not answer")
 func (q *queue) inspect(ctx context.Context) (info *natsjs.StreamInfo, usable, wrong error) {
 	s, err := q.b.js.Stream(ctx, q.names.stream)
 	if errors.Is(err, natsjs.ErrStreamNotFound) && q.b.o.Stream == "" {
-		s, err = q.b.js.CreateStream(ctx, q.declared(natsjs.StreamConfig{}))
+		// A stream that is made again begins beyond the numbers of the former, so that no condition that was meant for that is true in it.
+		first := uint64(max(time.Now().UnixMilli(), 1))
+		s, err = q.b.js.CreateStream(ctx, q.declared(natsjs.StreamConfig{FirstSeq: first}))
 		if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
 			s, err = q.b.js.Stream(ctx, q.names.stream) // another receiver was faster
 		}

@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -167,8 +168,8 @@ func TestStream_madeAgain(t *testing.T) {
 	if err := jetStream(t, s).DeleteStream(t.Context(), o.Prefix+"_shop_orders"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.queue.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered}); err == nil {
-		t.Error("Settle of an event whose stream is gone: want an error")
+	if err := r.queue.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered}); !errors.Is(err, buffer.ErrLeaseLost) {
+		t.Errorf("Settle of an event whose stream is gone: %v, want ErrLeaseLost", err)
 	}
 	within(t, "an event is stored again", func() bool {
 		got, err := r.queue.Append(t.Context(), []event.Event{numbered("a", 2)})
