@@ -26,13 +26,17 @@ import (
 // all else.
 const streamRate = 50
 
+func roomsEndpoint() *endpoint {
+	return &endpoint{
+		name: "rooms", sample: "lazada", source: control.Lazada, app: "100132", secret: "rooms", key: "app-secret", credential: "r4TgB8nMk2WxQ6zLpV1c",
+	}
+}
+
 // streamScaled has receivers without volumes share a stream of three NATS servers, and come and go under load. Order and loss are judged over all of
 // them, as their pods are of one Deployment, which the counterpart takes for one replica.
 func (c *cluster) streamScaled() frame.Feature {
 	var (
-		rooms = &endpoint{
-			name: "rooms", sample: "lazada", source: control.Lazada, app: "100132", secret: "rooms", key: "app-secret", credential: "r4TgB8nMk2WxQ6zLpV1c",
-		}
+		rooms   = roomsEndpoint()
 		calls   *callbacks
 		reports map[string]control.Report
 	)
@@ -47,7 +51,7 @@ func (c *cluster) streamScaled() frame.Feature {
 		WithSetup("three servers of NATS, and an endpoint whose events they keep", step(func(t *testing.T) {
 			c.watch(t)
 			c.startNATS(t)
-			c.makeRooms(t, rooms)
+			c.makeRooms(t, rooms, func(*hookbayv1alpha1.Receiver) {})
 			calls = c.startRooms(t, rooms)
 		})).
 		Assess("there are two receivers, without volumes", step(func(t *testing.T) { c.noVolumes(t, rooms) })).
@@ -117,7 +121,7 @@ func onlyRefused(t *testing.T, reports map[string]control.Report) {
 }
 
 // makeRooms makes the endpoint, and waits until it is well. It goes before the servers do.
-func (c *cluster) makeRooms(t *testing.T, e *endpoint) {
+func (c *cluster) makeRooms(t *testing.T, e *endpoint, change func(*hookbayv1alpha1.Receiver)) {
 	t.Helper()
 	c.create(t, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: e.secret}, StringData: map[string]string{e.key: e.credential},
@@ -128,6 +132,7 @@ func (c *cluster) makeRooms(t *testing.T, e *endpoint) {
 	w.Spec.Buffer = hookbayv1alpha1.Buffer{Type: hookbayv1alpha1.BufferJetStream, JetStream: &hookbayv1alpha1.JetStreamBuffer{
 		NATS: hookbayv1alpha1.NATS{URLs: []string{natsURL()}}, Replicas: natsServers, MaxBytes: new(resource.MustParse("256Mi")), // which servers reserve
 	}}
+	change(&w.Spec.Receiver)
 	c.create(t, w)
 	c.feature.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)

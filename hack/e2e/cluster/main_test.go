@@ -77,6 +77,7 @@ func TestHookbay(t *testing.T) {
 		c.noCallbackFailsWhile("Hookbay is uninstalled and installed again", c.reinstall),
 		c.noCallbackFailsWhile("the target is away", c.targetAway),
 		c.streamScaled(),
+		c.streamAutoscaled(),
 		c.receiverKilled(),
 		c.volumeFull(),
 		c.rights(),
