@@ -81,10 +81,8 @@
 //
 // A receiver holds at most 2048 events, or 16 MiB of them, for each endpoint, and about 300 bytes for each subject that waits for a retry.
 //
-// A server has each event that is in the stream in its index of subjects. That was measured (TestFootprint, with NATS 2.15, bodies of 700 bytes and files as
-// storage): about 340 bytes of memory for each event, in each server that has a replica, and about 1080 bytes of storage. A message id in the
-// stream's own window of duplicates costs about 110 bytes of memory, for the events of the window only, but it is checked by the server's clock, is
-// read back from all messages of the window when a server starts, and does not tell a repeat whose first one is still pending after the window. So
-// memory is the price here: it is the rate of events, times the longer of retention and window, times 340 bytes. Ten events a second and the
-// default retention of a day are 0.9 million events and 300 MB; with a retention no longer than a window of seven hours, 90 MB.
+// A server has each event that is in the stream in its index of subjects: about 330 bytes of memory in the first two minutes, 130 bytes later (measured in
+// hack/nats with nats-server 2.15; see docs/buffers.md). A message id in the stream's own window of duplicates takes much the same, 137 bytes. But
+// that goes by the server's clock, is read back from all messages of the window when a server starts, and does not tell a repeat whose first one is still
+// pending after the window.
 package jetstream

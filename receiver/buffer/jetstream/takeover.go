@@ -1,0 +1,223 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+)
+
+// takeOver takes those of some partitions that no other receiver has, with what waits in them.
+func (q *queue) takeOver(ctx context.Context, numbers []int) error {
+	candidates := make([]*partition, 0, len(numbers))
+	for _, n := range numbers {
+		candidates = append(candidates, &partition{number: n, lanes: map[key]*lane{}})
+	}
+	got, errs := make([]bool, partitions), make([]error, partitions)
+	inParallel(candidates, func(p *partition) { got[p.number], errs[p.number] = q.claim(ctx, p) })
+	taken := map[int]*partition{}
+	for _, p := range candidates {
+		if got[p.number] {
+			taken[p.number] = p
+		}
+	}
+	if len(taken) == 0 {
+		return errors.Join(errs...)
+	}
+	// Should this fail, they have this receiver's name and are claimed again.
+	if err := q.loadLanes(ctx, taken); err != nil {
+		return err
+	}
+	inParallel(slices.Collect(maps.Values(taken)), func(p *partition) { errs[p.number] = q.count(ctx, p) })
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	q.install(taken)
+	return nil
+}
+
+// claim writes this receiver's name into a partition's cursor, if no other lives that has it.
+func (q *queue) claim(ctx context.Context, p *partition) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	m, err := q.last(ctx, q.names.cursor(p.number))
+	var before cursor
+	switch {
+	case errors.Is(err, errNotFound):
+		m = &stored{}
+	case err != nil:
+		return false, err
+	default:
+		if before, err = decodeCursor(m.Data); err != nil {
+			return false, fmt.Errorf("cursor of partition %d: %w", p.number, err)
+		}
+	}
+	if before.owner != "" && before.owner != q.member {
+		lives, err := q.lives(ctx, before.owner)
+		if err == nil {
+			q.setClaimed(p, false)
+		}
+		if lives || err != nil {
+			return false, err
+		}
+	}
+	q.setClaimed(p, true) // from here on, until it is installed or somebody else's
+	want := before
+	want.owner, want.epoch, want.write = q.member, before.epoch+1, 1
+	p.seq, p.stored = m.Sequence, want
+	seq, err := q.publish(ctx, expecting(q.names.cursor(p.number), "", m.Sequence, want.encode()))
+	if errors.Is(err, errRefused) {
+		return false, nil // another was faster, or an answer was lost: the next round tells
+	}
+	if err != nil {
+		return false, err
+	}
+	p.seq = seq
+	p.read = max(want.floor, 1) - 1
+	p.ahead, p.aheadN = want.runs, want.above
+	p.dead = int64(want.dead) //nolint:gosec // a count of events
+	return true, nil
+}
+
+func (q *queue) setClaimed(p *partition, claimed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.claimed[p.number] = claimed
+}
+
+// lives says whether a receiver is there. That it was not heard of is not enough: perhaps it is this one that cannot hear.
+func (q *queue) lives(ctx context.Context, id string) (bool, error) {
+	q.mu.Lock()
+	known, alive := q.members[id], q.alive(id)
+	q.mu.Unlock()
+	if alive {
+		return true, nil
+	}
+	m, err := q.last(ctx, q.names.member(id))
+	if errors.Is(err, errNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if string(m.Data) == goodbye || m.Sequence == known.seq {
+		return false, nil
+	}
+	q.hear(id, m.Sequence, string(m.Data))
+	return true, nil
+}
+
+// loadLanes reads what is kept of the lanes of partitions. The cursors that were just written come after all of it.
+func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
+	ctx, cancel := context.WithTimeout(ctx, 6*requestTimeout)
+	defer cancel()
+	var filters []string
+	if len(taken) == partitions {
+		filters = []string{q.names.root + "h.>", q.names.root + "c.*"}
+	} else {
+		for n := range taken {
+			filters = append(filters, q.names.heads(n), q.names.cursor(n))
+		}
+	}
+	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for missing := len(taken); missing > 0; {
+		m, err := messages.Next(natsjs.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		n, ok := q.names.partitionOf(m.Subject())
+		p := taken[n]
+		if !ok || p == nil {
+			continue
+		}
+		if m.Subject() == q.names.cursor(n) {
+			if meta, err := m.Metadata(); err == nil && meta.Sequence.Stream >= p.seq {
+				missing--
+			}
+			continue
+		}
+		if err := p.loadLane(m.Subject()[len(q.names.heads(n))-1:], m.Data()); err != nil {
+			q.b.o.Log.Error("What is stored of a subject is damaged and its events are not delivered", "endpoint", q.name, "subject", m.Subject(), "error", err)
+		}
+	}
+	return nil
+}
+
+// loadLane makes a lane of what is kept.
+func (p *partition) loadLane(token string, data []byte) error {
+	k, ok := parseKey(token)
+	if !ok {
+		return errCorrupt
+	}
+	s, err := decodeKept(data)
+	if err != nil {
+		return err
+	}
+	if s.count == 0 {
+		delete(p.lanes, k)
+		return nil
+	}
+	ln := &lane{key: k, stored: s}
+	ln.head = &entry{p: p, lane: ln, seq: s.seq, attempts: s.attempts, due: s.due, received: s.received, done: true, kept: true}
+	p.lanes[k] = ln
+	return nil
+}
+
+// count finds out how many events of a partition are pending.
+func (q *queue) count(ctx context.Context, p *partition) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	there, _, err := q.countFrom(ctx, p.number, p.stored.floor)
+	if err != nil {
+		return err
+	}
+	p.unread = max(there-int64(p.aheadN), 0) //nolint:gosec // a count of events
+	p.pending = 0
+	for _, ln := range p.lanes {
+		p.pending += int64(ln.stored.count) //nolint:gosec // a count of events
+	}
+	return nil
+}
+
+// countFrom counts the events of a partition from a sequence number on, and returns the first of them.
+func (q *queue) countFrom(ctx context.Context, number int, from uint64) (int64, *stored, error) {
+	first, err := q.counted(ctx, q.names.events(number), from)
+	if errors.Is(err, errNotFound) {
+		return 0, nil, nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return int64(first.pending) + 1, first, nil //nolint:gosec // a count of messages
+}
+
+// install has the queue deliver from partitions that it has taken.
+func (q *queue) install(taken map[int]*partition) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	from, behind := ^uint64(0), uint64(0)
+	for n, p := range taken {
+		q.parts[n], q.claimed[n] = p, false
+		from, behind = min(from, p.read), max(behind, p.read)
+		if len(p.ahead) > 0 {
+			behind = max(behind, p.ahead[len(p.ahead)-1].last)
+		}
+		for _, ln := range p.lanes {
+			q.waiting = append(q.waiting, ln.head)
+		}
+	}
+	q.waiting.drop(nil) // which makes it a heap again
+	q.startReader(taken, from, behind)
+	q.signal()
+}
