@@ -221,7 +221,7 @@ func (q *queue) listenOn() error {
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages))
+	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages), pullExpiry, pullHeartbeat)
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, d
 	if info.NumPending == 0 {
 		return nil
 	}
-	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages))
+	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages), pullExpiry, pullHeartbeat)
 	if err != nil {
 		return err
 	}

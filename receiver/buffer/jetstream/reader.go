@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
@@ -14,6 +15,12 @@ const (
 	pullBytes    = 4 << 20
 	// maxAppended bounds what is remembered of events that were appended here and are not read yet, which only makes Stats exact.
 	maxAppended = 4096
+)
+
+// A server that is gone without a word is noticed after two heartbeats, and another one is asked. nats.go's defaults are 15 s for a heartbeat.
+const (
+	pullExpiry    = natsjs.PullExpiry(5 * time.Second)
+	pullHeartbeat = natsjs.PullHeartbeat(time.Second)
 )
 
 // reader reads the events of some partitions, those that were taken at one moment, in their order.
@@ -78,7 +85,7 @@ func (q *queue) readOn(ctx context.Context, rd *reader, filters []string, pause 
 		return err
 	}
 	limit := max(pullBytes, 2*int(q.b.nc.MaxPayload()))
-	messages, err := consumer.Messages(natsjs.PullMaxMessagesWithBytesLimit(pullMessages, limit))
+	messages, err := consumer.Messages(natsjs.PullMaxMessagesWithBytesLimit(pullMessages, limit), pullExpiry, pullHeartbeat)
 	if err != nil {
 		return err
 	}

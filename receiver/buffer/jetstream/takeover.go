@@ -126,7 +126,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages))
+	messages, err := consumer.Messages(natsjs.PullMaxMessages(pullMessages), pullExpiry, pullHeartbeat)
 	if err != nil {
 		return err
 	}
