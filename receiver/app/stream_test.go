@@ -14,6 +14,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/event"
 )
 
 // natsServer runs with JetStream until the test ends, or its stop is called. What it stores is there when it is started again.
@@ -82,6 +83,19 @@ func (f *fixture) login(password string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.snapshot.Secrets = config.Secrets{"secret": "hunter2", "user": "shop", "password": password}
+}
+
+// different counts the events that were delivered to any target, each once: what is under way when a receiver loses its part of a stream is delivered again.
+func (f *fixture) different() int {
+	all := make(map[event.ID]bool)
+	for _, tg := range f.allTargets() {
+		tg.mu.Lock()
+		for id := range tg.got {
+			all[id] = true
+		}
+		tg.mu.Unlock()
+	}
+	return len(all)
 }
 
 // runAway runs a receiver that may not get ready.
@@ -215,7 +229,7 @@ func TestStream_rotatedCredential(t *testing.T) {
 	for _, tg := range f.allTargets() {
 		tg.open()
 	}
-	f.eventually("all is delivered", func() bool { return f.delivered("http://blocked/") == 3 })
+	f.eventually("all is delivered", func() bool { return f.different() == 3 })
 	if strings.Contains(f.log.String()+f.get("/metrics")+f.get("/configz"), "hunter4") {
 		t.Error("a credential is shown")
 	}
@@ -270,7 +284,7 @@ func TestStream_opensAnew(t *testing.T) {
 	for _, tg := range f.allTargets() {
 		tg.open()
 	}
-	f.eventually("all is delivered", func() bool { return f.delivered("http://") == sent })
+	f.eventually("all is delivered", func() bool { return f.different() == sent })
 	f.eventually("one connection is left", func() bool { return s.server.NumClients() == 1 })
 	f.eventually("nothing waits", func() bool { return strings.Contains(f.get("/metrics"), `hookbay_backlog_events{endpoint="shop/a"} 0`) })
 	if err := f.end(); err != nil {

@@ -29,6 +29,8 @@ func (k *Kafka) failure(ctx context.Context, err error, timeout time.Duration) R
 	switch {
 	case errors.Is(err, errSlowHandshake):
 		return Result{Class: Retryable, Outcome: OutcomeTLS, Detail: errSlowHandshake.Error()}
+	case errors.Is(err, kgo.ErrRecordRetries):
+		return Result{Class: Retryable, Outcome: OutcomeUnavailable, Detail: fmt.Sprintf("the brokers refuse it again and again: do all partitions of topic %s have a leader?", k.topic)}
 	case isReset(err):
 		return k.hangUp(err, connecting)
 	case isTimeout(err) && !isA[*net.DNSError](err): // also context.DeadlineExceeded
