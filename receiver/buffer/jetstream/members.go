@@ -215,7 +215,7 @@ func (q *queue) listen() {
 }
 
 func (q *queue) listenOn() error {
-	consumer, err := q.b.js.OrderedConsumer(q.ctx, q.names.stream, natsjs.OrderedConsumerConfig{
+	consumer, err := q.consume(q.ctx, natsjs.OrderedConsumerConfig{
 		FilterSubjects: []string{q.names.members()}, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {

@@ -138,7 +138,7 @@ func (q *queue) look(ctx context.Context) (buffer.Stats, error) {
 
 // scan calls back with each message of a filter that there is now, in order, until it is told to stop.
 func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, data []byte) bool) error {
-	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{
+	consumer, err := q.consume(ctx, natsjs.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {

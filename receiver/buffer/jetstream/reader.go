@@ -73,12 +73,21 @@ func (q *queue) read(ctx context.Context, rd *reader, filters []string) {
 	}
 }
 
+// abandoned is after how long a server drops a consumer that nobody asks any more, as its receiver was killed or has lost its connection.
+const abandoned = 30 * time.Second
+
+// consume makes a consumer that reads messages in their order, once.
+func (q *queue) consume(ctx context.Context, c natsjs.OrderedConsumerConfig) (natsjs.Consumer, error) {
+	c.InactiveThreshold = abandoned
+	return q.b.js.OrderedConsumer(ctx, q.names.stream, c)
+}
+
 // readOn reads until something fails.
 func (q *queue) readOn(ctx context.Context, rd *reader, filters []string, pause *backoff) error {
 	q.mu.Lock()
 	from := rd.position + 1
 	q.mu.Unlock()
-	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{
+	consumer, err := q.consume(ctx, natsjs.OrderedConsumerConfig{
 		FilterSubjects: filters, DeliverPolicy: natsjs.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {

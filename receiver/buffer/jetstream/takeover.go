@@ -122,7 +122,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 			filters = append(filters, q.names.heads(n), q.names.cursor(n))
 		}
 	}
-	consumer, err := q.b.js.OrderedConsumer(ctx, q.names.stream, natsjs.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy})
+	consumer, err := q.consume(ctx, natsjs.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return err
 	}
