@@ -17,6 +17,11 @@ import (
 // natsPatience is how long an attempt waits for a connection that is just being made. Beyond it, the dispatcher's pauses are better.
 const natsPatience = 2 * time.Second
 
+// maxSubject bounds an event's subject, in bytes. Servers take lines of 4,096 bytes unless their max_control_line says otherwise, with the address for the
+// answer, and in a cluster with what leaf nodes and imports put before a subject. To whoever sends a longer line they close the connection, and with it end
+// all other attempts that are under way.
+const maxSubject = 2000
+
 // JetStream publishes events to a stream, by the CloudEvents NATS binding 1.0.3.
 //
 // A message counts as delivered when the stream has acknowledged it: with as many replicas as it is declared with, a quorum of them has it. The
@@ -62,6 +67,10 @@ func (j *JetStream) Send(ctx context.Context, e *event.Event, attempt int) Resul
 	m, err := j.message(e, attempt)
 	if err != nil {
 		return notCloudEvent(err)
+	}
+	if len(m.Subject) > maxSubject {
+		return Result{Class: Rejected, Outcome: OutcomeInvalid, Detail: fmt.Sprintf("the event's subject in NATS would have %d bytes, and %d is the most: "+
+			"take the longest field out of target.jetStream.subject, then replay the event", len(m.Subject), maxSubject)}
 	}
 	if err := j.connected(ctx); err != nil {
 		return j.connectionFailure(ctx, err)

@@ -230,6 +230,8 @@ func TestJetStream_failures(t *testing.T) {
 			want: Result{Class: Rejected, Outcome: OutcomeInvalid, Detail: "raise its max_msg_size"}},
 		"too large for the server": {options: func(o *server.Options) { o.MaxPayload = 4096 }, event: func(e *event.Event) { e.Body = make([]byte, 4096) },
 			want: Result{Class: Rejected, Outcome: OutcomeInvalid, Detail: "raise their max_payload"}},
+		"a subject too long": {event: func(e *event.Event) { e.Subject = strings.Repeat("é", 400) },
+			want: Result{Class: Rejected, Outcome: OutcomeInvalid, Detail: "would have 2425 bytes, and 2000 is the most: take the longest field out of target.jetStream.subject"}},
 		"a sealed stream":  {stream: func(c *jetstream.StreamConfig) { c.Sealed = true }, want: Result{Outcome: OutcomeUnavailable, Detail: "unseal it"}},
 		"a wrong password": {options: secured, change: as("shop", "hunter3"), want: Result{Outcome: OutcomeAuth, Detail: "the server refuses the login"}},
 		"a denied subject": {options: secured, change: as("shop", "hunter2"), want: Result{Outcome: OutcomeAuth, Detail: "the server denies a subject"}},

@@ -26,7 +26,7 @@ func cancelled() Result {
 
 // connectionFailure says why there is no connection to the servers.
 func (j *JetStream) connectionFailure(ctx context.Context, err error) Result {
-	if errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, nats.ErrConnectionClosed) {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return cancelled()
 	}
 	r := Result{Class: Retryable, Outcome: OutcomeNetwork, Detail: printable(err.Error())}
@@ -53,7 +53,7 @@ func (j *JetStream) connectionFailure(ctx context.Context, err error) Result {
 func (j *JetStream) failure(ctx context.Context, m *nats.Msg, err error, start time.Time, timeout time.Duration) Result {
 	refused, isAPI := errors.AsType[*jetstream.APIError](err)
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled), errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(ctx.Err(), context.Canceled):
 		return cancelled()
 	case isAPI:
 		return streamFailure(refused)
