@@ -91,3 +91,10 @@ func TestBacklog_stuckSubjects(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// However much is settled and spilled at one time, a server takes it.
+func TestBacklog_widestWrite(t *testing.T) {
+	if n := jetstream.WidestWrite(); n > jetstream.MaxBatch || n < jetstream.MaxBatch/2 {
+		t.Errorf("a write has %d messages, want at most the %d that a server takes, and many", n, jetstream.MaxBatch)
+	}
+}

@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// maxGroup is how many settlements are one write at most: each is up to three messages of maxBatch.
+	// maxGroup is how many settlements are one write at most: each is up to three messages.
 	maxGroup = 256
+	// maxMessages is how many messages one write is at most, with those of what is spilled: below maxBatch, of which a server refuses more for good.
+	maxMessages = 900
 	// maxGroupBytes bounds the dead letters among them.
 	maxGroupBytes = 4 << 20
 	// tombstone is how long the server keeps the message of a lane of which nothing is kept any longer. It means the same as none.

@@ -1,8 +1,13 @@
 package jetstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
 )
 
 // Owned counts the partitions that a buffer has of an endpoint.
@@ -54,3 +59,28 @@ const (
 	MaxHeldBytes = maxHeldBytes
 	Partitions   = partitions
 )
+
+// MaxBatch is how many messages a server takes as one.
+const MaxBatch = maxBatch
+
+// WidestWrite is how many messages a write has that settles and spills as much as can be at one time.
+func WidestWrite() int {
+	const lanes, followers = 2 * maxSpill, maxInline + 1
+	b := &Buffer{o: Options{}.withDefaults(), ctx: context.Background()}
+	q := newQueue(b, "shop/orders", buffer.Settings{})
+	defer q.cancel()
+	p := &partition{lanes: map[key]*lane{}}
+	for n := range uint64(lanes) {
+		ln := &lane{key: key{n: n}}
+		ln.head = &entry{p: p, lane: ln, seq: n + 1}
+		for i := range uint64(followers) {
+			ln.follow(&entry{p: p, lane: ln, seq: (i+1)*lanes + n + 1})
+		}
+		p.lanes[ln.key] = ln
+	}
+	w := &write{p: p, dirty: map[key]*lane{}, messages: make([]*nats.Msg, 3*maxGroup)}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spill(w)
+	return len(w.messages) + len(w.dirty) + 1 // the cursor
+}

@@ -8,6 +8,8 @@ const (
 	maxHeldBytes = 16 << 20
 	// maxSpill is how many lanes go to the stream in one write.
 	maxSpill = 300
+	// lasting is how many messages one more lane makes of a write at most, with the cursor.
+	lasting = 3
 	// maxInline is how many followers the message of a lane's head holds. More have a message of their own.
 	maxInline = 64
 )
@@ -28,7 +30,7 @@ func (q *queue) spill(w *write) {
 		}
 	}
 	for _, ln := range w.p.lanes {
-		if n == maxSpill {
+		if n == maxSpill || len(w.messages)+len(w.dirty)+lasting > maxMessages {
 			return
 		}
 		if ln.inMemory > 0 {
