@@ -6,7 +6,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type BufferState struct {
 	// Endpoint is "namespace/name", Engine "Disk" or "JetStream".
 	Endpoint, Engine string
-	// Ready says whether events can be stored now. If not, Word is one of few that says why, fit for a label, and Reason says it to a person.
+	// Ready says whether events can be stored now. If not, Word is one of few that says why, fit for a label, and Reason says it to a person. If they
+	// can, Reason may say what of a stream is not as it was asked for.
 	Ready        bool
 	Word, Reason string
 }

@@ -49,7 +49,8 @@ type Endpoint struct {
 type Buffer struct {
 	// Engine is "Disk" or "JetStream".
 	Engine string `json:"engine"`
-	// Ready says whether events can be stored now; if not, Reason says why not and what to do.
+	// Ready says whether events can be stored now; if not, Reason says why not and what to do. If they can, it may say what of a stream is not as
+	// it was asked for, because the servers refuse that.
 	Ready  bool   `json:"ready"`
 	Reason string `json:"reason,omitempty"`
 }

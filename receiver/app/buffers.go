@@ -167,6 +167,8 @@ func (s *endpoints) bufferState(e *served) *admin.BufferState {
 	state := &admin.BufferState{Engine: bufferType(&e.config), Ready: true}
 	if word, err := s.storeState(e); err != nil {
 		state.Ready, state.Word, state.Reason = false, word, err.Error()
+	} else if e.stream != nil {
+		state.Reason = e.stream.complaint()
 	}
 	return state
 }

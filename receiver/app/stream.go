@@ -64,6 +64,18 @@ func (s *stream) ready() (word string, err error) {
 	return "", nil
 }
 
+// complaint says what of the stream is not as it was asked for, though events are stored; empty if nothing is.
+func (s *stream) complaint() string {
+	b, ok := s.buffer.(interface{ Complaint() error })
+	if !ok {
+		return ""
+	}
+	if err := b.Complaint(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // close gives back what the receiver has of the stream. Whoever else has a part in it takes over.
 func (s *stream) close() error {
 	if s.conn.Ready() != nil {

@@ -229,6 +229,18 @@ func (b *Buffer) Ready() error {
 	return errors.Join(errs...)
 }
 
+// Complaint says what of the streams is not as declared, because the servers refuse it, and what to write instead. Events are stored all the same. Nil if
+// there is nothing.
+func (b *Buffer) Complaint() error {
+	var errs []error
+	for _, q := range b.served() {
+		if err := q.asDeclared(); err != nil {
+			errs = append(errs, fmt.Errorf("stream %s: %w", q.names.stream, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // watch keeps an eye on the connection. Asking the connection itself may take as long as a write to a server that takes nothing any more.
 func (b *Buffer) watch() {
 	changes := b.nc.StatusChanged()

@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"cmp"
+	"container/heap"
 	"context"
 	"fmt"
 	"slices"
@@ -81,6 +83,8 @@ func (q *queue) rebalance(ctx context.Context) {
 			if p.leased == 0 {
 				leave = append(leave, p)
 			}
+		case p != nil:
+			q.stay(p)
 		}
 	}
 	q.renewReaders()
@@ -109,6 +113,25 @@ func (q *queue) leaving(p *partition) {
 	}
 	p.leaving = true
 	q.withdraw(p)
+}
+
+// stay has a partition leased again whose better member went before the attempts that it waited for were over. It is called with queue.mu held.
+func (q *queue) stay(p *partition) {
+	if !p.leaving {
+		return
+	}
+	p.leaving = false
+	for _, ln := range p.lanes {
+		switch h := ln.head; {
+		case h == nil || h.leased || ln.settling:
+		case h.due > 0:
+			heap.Push(&q.waiting, h)
+		default:
+			q.fresh = append(q.fresh, h)
+		}
+	}
+	slices.SortFunc(q.fresh, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	q.signal()
 }
 
 // withdraw takes the heads of a partition from those that are to be leased. It is called with queue.mu held.

@@ -54,6 +54,9 @@ func (q *queue) first(now int64) *entry {
 func (q *queue) hand(ctx context.Context, e *entry) (*buffer.Delivery, error) {
 	d := &buffer.Delivery{Lease: e, Attempt: int(e.attempts) + 1}
 	err := q.complete(ctx, e)
+	if err == nil && !q.mayHand(e.p) {
+		err = buffer.ErrLeaseLost
+	}
 	if err == nil {
 		d.Event, err = decodeEvent(e.record)
 	}
@@ -68,6 +71,8 @@ func (q *queue) hand(ctx context.Context, e *entry) (*buffer.Delivery, error) {
 		q.b.o.Log.Error("Event is no longer in the stream, which somebody else has removed it from or which has a maximum age, and is given up",
 			"endpoint", q.name, "stream", q.names.stream, "sequence", e.seq)
 		err = q.perform(e.p, &task{lease: e, verdict: buffer.Delivered})
+	case errors.Is(err, buffer.ErrLeaseLost):
+		q.Release(d)
 	default:
 		q.Release(d)
 		if ctx.Err() != nil {
@@ -79,6 +84,13 @@ func (q *queue) hand(ctx context.Context, e *entry) (*buffer.Delivery, error) {
 		err = nil
 	}
 	return nil, err
+}
+
+// mayHand says whether an event of a partition may be handed out still: reading it may have taken longer than the lease.
+func (q *queue) mayHand(p *partition) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.leasing() && !p.lost && !p.leaving
 }
 
 // complete reads what is not in memory of a leased head: its record, and the names of its followers.
@@ -100,7 +112,7 @@ func (q *queue) complete(ctx context.Context, e *entry) error {
 	if !need {
 		return nil
 	}
-	m, err := q.at(ctx, e.seq)
+	m, err := insist(ctx, func() (*stored, error) { return q.at(ctx, e.seq) })
 	if err != nil {
 		return err
 	}
@@ -119,6 +131,16 @@ func (q *queue) complete(ctx context.Context, e *entry) error {
 // loadChunk reads the followers that come after a head.
 func (q *queue) loadChunk(ctx context.Context, e *entry, subject string) error {
 	m, err := q.last(ctx, subject)
+	if errors.Is(err, errNotFound) {
+		// They may be in a write that is under way, or the server is one that is cut off. What is written now comes after them.
+		if err := q.perform(e.p, &task{}); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		cursor, seq := q.names.cursor(e.p.number), e.p.seq
+		q.mu.Unlock()
+		m, err = insist(ctx, func() (*stored, error) { return q.lastSince(ctx, subject, cursor, seq) })
+	}
 	if err != nil && !errors.Is(err, errNotFound) {
 		return err
 	}

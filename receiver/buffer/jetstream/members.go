@@ -225,7 +225,7 @@ func (q *queue) listenOn() error {
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer stopWith(q.ctx, messages)()
 	for {
 		m, err := messages.Next(natsjs.NextContext(q.ctx))
 		if err != nil {
@@ -301,8 +301,6 @@ func (q *queue) ready() error {
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.streamErr)
 	case !q.leasing() && q.lastErr != nil:
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.lastErr)
-	case q.notDeclared != nil:
-		return fmt.Errorf("stream %s: %w", q.names.stream, q.notDeclared)
 	case q.full():
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.errFull())
 	}
@@ -322,5 +320,5 @@ func (q *queue) fits(size int) bool {
 }
 
 func (q *queue) errFull() error {
-	return fmt.Errorf("%w: %d of %d bytes are taken: raise maxBytes, or see why events are not delivered", buffer.ErrFull, q.bytes.Load(), q.limit.Load())
+	return fmt.Errorf("%w: %d of %d bytes are taken: raise maxBytes, or see why events are not delivered", buffer.ErrFull, q.bytes.Load()+q.since.Load(), q.limit.Load())
 }

@@ -155,7 +155,7 @@ func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, d
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer stopWith(ctx, messages)()
 	for {
 		m, err := messages.Next(natsjs.NextContext(ctx))
 		if err != nil {

@@ -76,9 +76,23 @@ func (q *queue) read(ctx context.Context, rd *reader, filters []string) {
 // abandoned is after how long a server drops a consumer that nobody asks any more, as its receiver was killed or has lost its connection.
 const abandoned = 30 * time.Second
 
+// resets is how often nats.go makes a consumer anew by itself, before whoever reads hears of it.
+const resets = 3
+
+// stopWith stops reading when the context ends, or when what it returns is called: while nats.go makes a consumer anew, Next does not look at its
+// context.
+func stopWith(ctx context.Context, messages natsjs.MessagesContext) func() {
+	ended := context.AfterFunc(ctx, messages.Stop)
+	return func() {
+		if ended() {
+			messages.Stop()
+		}
+	}
+}
+
 // consume makes a consumer that reads messages in their order, once.
 func (q *queue) consume(ctx context.Context, c natsjs.OrderedConsumerConfig) (natsjs.Consumer, error) {
-	c.InactiveThreshold = abandoned
+	c.InactiveThreshold, c.MaxResetAttempts = abandoned, resets
 	return q.b.js.OrderedConsumer(ctx, q.names.stream, c)
 }
 
@@ -98,7 +112,7 @@ func (q *queue) readOn(ctx context.Context, rd *reader, filters []string, pause 
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer stopWith(ctx, messages)()
 	for {
 		m, err := messages.Next(natsjs.NextContext(ctx))
 		if err != nil {

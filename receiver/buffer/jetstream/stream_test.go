@@ -121,8 +121,11 @@ func TestStream_keptAsDeclared(t *testing.T) {
 	}
 	for field, o := range map[string]jetstream.Options{"storage": {Storage: jetstream.Memory}, "replicas": {Replicas: 3}} {
 		b, _ = declare(o)
-		if err := b.Ready(); err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("a change that is not possible: Ready says %v, want something about %s", err, field)
+		if err := b.Complaint(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("a change that is not possible: the complaint is %v, want something about %s", err, field)
+		}
+		if err := b.Ready(); err != nil {
+			t.Errorf("a change that is not possible: Ready says %v, want nothing: events can be stored", err)
 		}
 		q, err := b.Queue(endpoint, buffertest.Settings())
 		if err != nil {

@@ -130,7 +130,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer stopWith(ctx, messages)()
 	for missing := len(taken); missing > 0; {
 		m, err := messages.Next(natsjs.NextContext(ctx))
 		if err != nil {

@@ -127,7 +127,7 @@ func explain(err error) error {
 	}
 }
 
-// lead reads a message from the stream's leader: what it has not, no other server has either.
+// lead reads a message from the stream's leader, or from one that does not know yet that it is none: see at for what that means.
 func (q *queue) lead(ctx context.Context, request string) (*stored, error) {
 	reply, err := q.b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+q.names.stream, []byte(request))
 	if err != nil {
@@ -152,11 +152,6 @@ func (q *queue) lead(ctx context.Context, request string) (*stored, error) {
 // last reads the last message of a subject or filter from the leader.
 func (q *queue) last(ctx context.Context, filter string) (*stored, error) {
 	return q.lead(ctx, `{"last_by_subj":`+strconv.Quote(filter)+`}`)
-}
-
-// at reads the message of a sequence number.
-func (q *queue) at(ctx context.Context, seq uint64) (*stored, error) {
-	return q.lead(ctx, `{"seq":`+strconv.FormatUint(seq, 10)+`}`)
 }
 
 // following reads the first message from a sequence number on that a filter matches.
