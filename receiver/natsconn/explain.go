@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -49,7 +50,31 @@ func explain(err error) *Reason {
 // Explain returns why an error of the library or of a Conn came about.
 func Explain(err error) *Reason { return explain(err) }
 
+// endedError is why the library closed a connection by itself: what the server said last.
+type endedError struct{ last error }
+
+// Error repeats what the server said: only explain's words are shown.
+func (e *endedError) Error() string { return fmt.Sprintf("the connection was closed: %v", e.last) }
+
+// Unwrap is what the library said.
+func (e *endedError) Unwrap() error { return e.last }
+
+// endedWords is why a server may have ended a connection for good. The library has no names for these.
+func endedWords(err error) string {
+	said := strings.ToLower(err.Error())
+	switch {
+	case strings.Contains(said, "maximum control line"):
+		return "the server closed it, as a subject was longer than its max_control_line permits: shorten the subject, or raise that"
+	case strings.Contains(said, "maximum payload"):
+		return "the server closed it, as a message was larger than its max_payload permits: raise that"
+	}
+	return "the server reported an error that ends a connection: its log says which"
+}
+
 func words(err error) (outcome, text string) {
+	if ended, ok := errors.AsType[*endedError](err); ok {
+		return Network, endedWords(ended)
+	}
 	switch {
 	case errors.Is(err, errNotYet):
 		return Network, "it is being made"

@@ -1,7 +1,9 @@
 // Package natsconn connects to NATS: for the buffer in a stream, and for the target that is a subject.
 //
 // A connection never gives up. It is made and made again in the background, after pauses that grow and are jittered, and for as long as it isn't there
-// Ready says why and what to do, and whatever is published fails at once instead of being sent later, when nobody waits for it any more. Credentials
+// Ready says why and what to do, and whatever is published fails at once instead of being sent later, when nobody waits for it any more. There is one
+// exception: after an error that the library does not know, or a line that is too long for the server, it closes the connection for good. Ended tells, and
+// whoever owns the connection makes another: subscriptions and all that waits for answers end with it. Credentials
 // are asked for at each attempt, so Replace is all that a rotation takes: one that is still good is not disturbed, and the next attempt has the new one.
 //
 // No credential is in any error or log line.
@@ -65,7 +67,8 @@ type Conn struct {
 	made   atomic.Pointer[nats.Conn] // Conn, for what runs before Connect has returned
 	stop   context.CancelFunc
 
-	closing   atomic.Bool
+	closing   atomic.Bool // also when it has ended: nothing more is taken note of
+	ended     atomic.Bool
 	complaint atomic.Pointer[complaint]
 }
 
@@ -112,7 +115,7 @@ func (c *Conn) options(ctx context.Context, o Options) nats.Options {
 	n.CustomDialer, n.SkipHostLookup = newDialer(ctx, c, o), true
 	n.ConnectedCB, n.ReconnectedCB = c.connected, c.connected
 	n.DisconnectedErrCB = c.lost
-	n.ClosedCB = func(*nats.Conn) { c.ended() }
+	n.ClosedCB, n.NoCallbacksAfterClientClose = func(n *nats.Conn) { c.givenUp(n.LastError()) }, true
 	n.ReconnectErrCB = func(_ *nats.Conn, err error) { c.failed(err) }
 	n.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { c.asynchronous(err) }
 	n.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -186,15 +189,25 @@ func (c *Conn) Wait(ctx context.Context) error {
 
 // Close ends the connection for good; an attempt under way ends at once.
 func (c *Conn) Close() {
-	c.ended()
-	c.Conn.Close()
-}
-
-// ended is also called when somebody closes what is embedded.
-func (c *Conn) ended() {
 	c.closing.Store(true)
 	c.stop()
 	c.state.is(nats.ErrConnectionClosed)
+	c.Conn.Close()
+}
+
+// Ended says whether the connection is over though nobody closed it. It does not come back: close it and connect anew. Ready says why.
+func (c *Conn) Ended() bool { return c.ended.Load() }
+
+// givenUp is called when the library has closed the connection by itself.
+func (c *Conn) givenUp(err error) {
+	if !c.closing.CompareAndSwap(false, true) {
+		return
+	}
+	c.stop()
+	why := &endedError{err}
+	c.state.is(why)
+	c.ended.Store(true)
+	c.log.Warn("Connection to NATS has ended and is made anew when it is needed", "error", explain(why))
 }
 
 // Complaint returns the last that a server said unasked since a time, nil if it said nothing: that the user may not publish to a subject, say.
