@@ -16,6 +16,9 @@ import (
 // ErrFull is returned by Append when there is no room: nothing was stored, delivery goes on and makes room.
 var ErrFull = errors.New("buffer is full")
 
+// ErrTooLarge is returned by Append when the engine can never store an event, for its size: sending it again does not help.
+var ErrTooLarge = errors.New("event is too large for the buffer")
+
 // ErrClosed is returned once the buffer is closed.
 var ErrClosed = errors.New("buffer is closed")
 
@@ -74,7 +77,7 @@ type Buffer interface {
 type Queue interface {
 	// Append stores events, all or none, and must not return nil until they are durable. An event whose ID was appended within
 	// the deduplication window is not stored again, but Append still waits until that first one is durable. It copies what it keeps. If ctx
-	// ends first the events may be stored or not. Errors: ErrFull, ErrClosed, or the engine's own.
+	// ends first the events may be stored or not. Errors: ErrFull, ErrTooLarge, ErrClosed, or the engine's own.
 	Append(ctx context.Context, events []event.Event) (Appended, error)
 
 	// Next waits until an event is due and leases it to the caller: until it is settled, neither it nor, unless Unordered, any other event of

@@ -52,6 +52,8 @@ func cannotStore(err error) *source.Refusal {
 	switch {
 	case errors.Is(err, buffer.ErrClosed):
 		refusal.Reason, refusal.Detail = source.ReasonShuttingDown, "the receiver stops, send it again"
+	case errors.Is(err, buffer.ErrTooLarge):
+		refusal.Reason, refusal.Status, refusal.Detail = source.ReasonTooLarge, http.StatusRequestEntityTooLarge, "it is too large to be stored"
 	case errors.Is(err, buffer.ErrNotDelivered):
 		refusal.Reason, refusal.Detail = source.ReasonNotDelivered, "the target did not take it, send it again"
 	case errors.Is(err, buffer.ErrSuspended):

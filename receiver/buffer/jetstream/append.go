@@ -42,6 +42,9 @@ func (q *queue) Append(ctx context.Context, events []event.Event) (buffer.Append
 	}
 	window := q.settings().DeduplicationWindow
 	additions, size := q.prepare(events, window > 0)
+	if err := q.tooLarge(additions); err != nil {
+		return buffer.Appended{}, err
+	}
 	if q.full() || !q.fits(size) {
 		return buffer.Appended{}, q.errFull()
 	}
@@ -171,7 +174,7 @@ func (q *queue) add(ctx context.Context, additions []*addition, window time.Dura
 			q.added(fresh, seq)
 			return len(fresh), nil
 		}
-		if ctx.Err() != nil || errors.Is(err, buffer.ErrFull) || errors.Is(err, nats.ErrMaxPayload) {
+		if ctx.Err() != nil || errors.Is(err, buffer.ErrFull) || errors.Is(err, buffer.ErrTooLarge) {
 			return 0, err
 		}
 		// Refused, or without an answer: then it may be stored.

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -114,6 +113,7 @@ func (q *queue) commit(p *partition, group []*task) {
 	seq, err := q.store(q.ctx, p, want, messages)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	p.failing, p.failure = time.Time{}, nil
 	if err != nil {
 		if errors.Is(err, buffer.ErrLeaseLost) {
 			q.lose(p)
@@ -208,7 +208,7 @@ func (q *queue) decide(w *write, t *task) error {
 		return nil
 	}
 	if t.verdict == buffer.Dead {
-		dead := past{at: q.b.o.Now().UnixNano(), attempts: e.attempts + 1, reason: t.reason, record: e.record}
+		dead := past{at: q.b.o.Now().UnixNano(), attempts: e.attempts + 1, reason: bounded(t.reason), record: e.record}
 		w.messages = append(w.messages, message(q.names.dead(w.p.number, e.seq), dead.encode()))
 		w.p.stored.dead++
 	}
@@ -276,6 +276,7 @@ func (q *queue) proceed(p *partition, t *task) {
 // store writes until it is durable, the buffer is closed, or another receiver turns out to have the partition.
 func (q *queue) store(ctx context.Context, p *partition, want cursor, messages []*nats.Msg) (uint64, error) {
 	var pause backoff
+	room := relief{seen: q.relieved.Load()}
 	for {
 		if q.isLost(p) {
 			return 0, buffer.ErrLeaseLost
@@ -289,7 +290,13 @@ func (q *queue) store(ctx context.Context, p *partition, want cursor, messages [
 				return seq, err
 			}
 		}
-		q.trouble(fmt.Errorf("store what came of deliveries: %w", err))
+		q.notStored(p, err)
+		switch {
+		case errors.Is(err, buffer.ErrFull):
+			messages = q.relieve(ctx, &room, messages)
+		case errors.Is(err, buffer.ErrTooLarge): // the limits are lower than when the event was taken in
+			messages = q.withoutCopies(messages, int(max(q.maxMessage.Load()-headroom, 0)))
+		}
 		if err := pause.wait(ctx); err != nil {
 			return 0, buffer.ErrClosed
 		}
@@ -327,6 +334,8 @@ func (q *queue) whose(ctx context.Context, p *partition, want cursor) (uint64, e
 		return m.Sequence, nil
 	case got.epoch > want.epoch || m.Sequence > p.seq:
 		return 0, buffer.ErrLeaseLost
+	case m.Sequence < p.seq:
+		return 0, q.proveFall(ctx, p)
 	default:
 		return 0, errBusy // a write is under way
 	}

@@ -102,7 +102,7 @@ type Buffer struct {
 	closed chan struct{}
 	queues map[string]*queue
 
-	sweeping sync.Mutex // held by whoever sweeps
+	sweeping sync.Mutex // held by whoever sweeps what others have
 	others   others     // what is known of endpoints that have a stream and no queue here
 }
 

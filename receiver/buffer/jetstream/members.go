@@ -88,7 +88,7 @@ func (q *queue) partWithAll(ctx context.Context) {
 	go func() {
 		defer close(done)
 		inParallel(ps, func(p *partition) { _ = q.perform(p, &task{leave: true}) })
-		_ = q.sendBeat(ctx, goodbye)
+		_, _ = q.sendBeat(ctx, goodbye)
 	}()
 	select {
 	case <-done:
@@ -137,11 +137,14 @@ func (q *queue) beatOnAndOn() {
 // beatOnce sends a heartbeat. After a pause in which others may have taken the partitions, it looks for that before anything is leased again.
 func (q *queue) beatOnce(ctx context.Context) bool {
 	q.mu.Lock()
-	word, paused := strconv.FormatUint(q.handovers, 10), !q.leasing()
+	paused := !q.leasing()
 	q.mu.Unlock()
 	at := time.Now()
-	if err := q.sendBeat(ctx, word); err != nil {
+	if _, err := q.sendBeat(ctx, q.word()); err != nil {
 		q.trouble(fmt.Errorf("tell the other receivers that this one lives: %w", err))
+		if errors.Is(err, buffer.ErrFull) {
+			q.relieve(q.ctx, &q.beatRelief, nil)
+		}
 		return false
 	}
 	if paused && q.lookForLosses(ctx) != nil {
@@ -157,9 +160,15 @@ func (q *queue) beatOnce(ctx context.Context) bool {
 	return true
 }
 
-func (q *queue) sendBeat(ctx context.Context, word string) error {
-	_, err := q.publish(ctx, fading(q.names.member(q.member), []byte(word), max(4*q.b.o.LeaseTime, 10*time.Second)))
-	return err
+func (q *queue) sendBeat(ctx context.Context, word string) (uint64, error) {
+	return q.publish(ctx, fading(q.names.member(q.member), []byte(word), max(4*q.b.o.LeaseTime, 10*time.Second)))
+}
+
+// word is what a heartbeat says: something else after each handover.
+func (q *queue) word() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return strconv.FormatUint(q.handovers, 10)
 }
 
 // lookForLosses drops the partitions that another receiver has taken.
@@ -301,6 +310,8 @@ func (q *queue) ready() error {
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.streamErr)
 	case !q.leasing() && q.lastErr != nil:
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.lastErr)
+	case q.stuck() != nil:
+		return fmt.Errorf("stream %s: %w", q.names.stream, q.stuck())
 	case q.full():
 		return fmt.Errorf("stream %s: %w", q.names.stream, q.errFull())
 	}

@@ -73,6 +73,9 @@ func (n names) dead(p int, s uint64) string {
 	return n.root + "d." + strconv.Itoa(p) + "." + strconv.FormatUint(s, 10)
 }
 
+// isDead says whether a subject is that of a dead letter.
+func (n names) isDead(subject string) bool { return strings.HasPrefix(subject, n.root+"d.") }
+
 func (n names) followers(p int, k key, first uint64) string {
 	return n.root + "f." + strconv.Itoa(p) + "." + k.String() + "." + strconv.FormatUint(first, 10)
 }

@@ -126,8 +126,8 @@ func (q *queue) look(ctx context.Context) (buffer.Stats, error) {
 	if err := errors.Join(errs...); err != nil {
 		return s, err
 	}
-	err := q.scan(ctx, q.names.root+"h.>", func(_ uint64, data []byte) bool {
-		k, _ := decodeKept(data)                      // what is damaged is not counted
+	err := q.scan(ctx, q.names.root+"h.>", func(m *stored) bool {
+		k, _ := decodeKept(m.Data)                    // what is damaged is not counted
 		if s.Pending += int64(k.count); k.count > 0 { //nolint:gosec // a count of events
 			oldest(k.received)
 		}
@@ -137,7 +137,7 @@ func (q *queue) look(ctx context.Context) (buffer.Stats, error) {
 }
 
 // scan calls back with each message of a filter that there is now, in order, until it is told to stop.
-func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, data []byte) bool) error {
+func (q *queue) scan(ctx context.Context, filter string, each func(*stored) bool) error {
 	consumer, err := q.consume(ctx, natsjs.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy,
 	})
@@ -165,7 +165,7 @@ func (q *queue) scan(ctx context.Context, filter string, each func(seq uint64, d
 		if err != nil {
 			return err
 		}
-		if !each(meta.Sequence.Stream, m.Data()) || meta.NumPending == 0 {
+		if !each(&stored{Subject: m.Subject(), Sequence: meta.Sequence.Stream, Data: m.Data()}) || meta.NumPending == 0 {
 			return nil
 		}
 	}
@@ -202,8 +202,8 @@ func (b *Buffer) sweepOther(endpoint string) error {
 		return err
 	}
 	there := false
-	if err := q.scan(ctx, q.names.members(), func(_ uint64, word []byte) bool {
-		there = there || string(word) != goodbye
+	if err := q.scan(ctx, q.names.members(), func(m *stored) bool {
+		there = there || string(m.Data) != goodbye
 		return !there
 	}); there || err != nil {
 		return err // some receiver serves it, or did until a moment ago

@@ -108,6 +108,9 @@ type partition struct {
 	purged  uint64    // settled events below it are dropped; the sweeper's
 	deadDue time.Time // no dead letter's time is over before; the sweeper's
 	line    line
+
+	failing time.Time // since when a write of its state fails; zero: none does
+	failure error     // why
 }
 
 // floor is the sequence number below which all is done.

@@ -28,6 +28,13 @@ type queue struct {
 	limit  atomic.Int64 // what it may take; zero: all
 	since  atomic.Int64 // appended since bytes was heard
 
+	maxMessage  atomic.Int64 // how large a message may be; zero: not known
+	sweeping    sync.Mutex   // held by whoever sweeps
+	relieving   sync.Mutex   // held by whoever makes room in a full stream
+	relieved    atomic.Uint64
+	beatRelief  relief // of the heart
+	claimRelief relief // of the keeper
+
 	ctx        context.Context //nolint:containedctx // it ends what the queue runs, when it is closed
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
@@ -60,6 +67,7 @@ type queue struct {
 	// claimed are partitions whose cursors may name this receiver although it does not have them: nobody else takes them while it lives, so it does, whoever is best.
 	claimed [partitions]bool
 
+	mark  mark
 	wake  chan struct{}
 	timer *time.Timer
 }

@@ -1,6 +1,9 @@
 package jetstream
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // run is consecutive events of a partition: all that it has from first to last.
 type run struct{ first, last uint64 }
@@ -126,6 +129,11 @@ type past struct {
 	attempts uint32
 	reason   string
 	record   []byte
+}
+
+// bounded is a reason that is not too long to be stored.
+func bounded(reason string) string {
+	return strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 }
 
 func (p *past) encode() []byte {

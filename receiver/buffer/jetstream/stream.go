@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
@@ -37,6 +38,10 @@ func (q *queue) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
 	defer cancel()
 	info, usable, wrong := q.inspect(ctx)
+	largest := q.b.nc.MaxPayload()
+	if info != nil && info.Config.MaxMsgSize > 0 {
+		largest = min(largest, int64(info.Config.MaxMsgSize))
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lookedAt = time.Now()
@@ -48,8 +53,11 @@ func (q *queue) check(ctx context.Context) {
 		return
 	}
 	if usable != nil {
-		if q.streamErr != nil {
-			q.streamErr = usable // it was never seen as it should be
+		if q.streamErr != nil { // it was never seen as it should be
+			if errors.Is(q.streamErr, errUnchecked) {
+				q.b.o.Log.Warn("Stream cannot be seen", "endpoint", q.name, "stream", q.names.stream, "error", usable)
+			}
+			q.streamErr = usable
 		}
 		return
 	}
@@ -67,6 +75,7 @@ func (q *queue) check(ctx context.Context) {
 	q.streamErr, q.notDeclared = nil, wrong
 	q.bytes.Store(int64(min(info.State.Bytes, 1<<62))) // bounded
 	q.limit.Store(info.Config.MaxBytes)
+	q.maxMessage.Store(largest)
 	q.since.Store(0)
 }
 
@@ -241,6 +250,7 @@ func (q *queue) checkFound(c natsjs.StreamConfig) error {
 	need(c.AllowDirect, "set allow_direct")
 	need(!c.DenyDelete && !c.DenyPurge && !c.Sealed, "set neither deny_delete nor deny_purge nor sealed")
 	need(!c.NoAck, "do not set no_ack")
+	need(c.MaxMsgSize <= 0 || c.MaxMsgSize >= minMessage, fmt.Sprintf("set max_msg_size to -1, or to %d at least", minMessage))
 	need(c.Mirror == nil && c.SubjectTransform == nil, "use a stream without mirror and subject_transform")
 	if len(wrong) == 0 {
 		return nil
@@ -260,6 +270,8 @@ func (q *queue) explainStream(err error) error {
 		return errors.New("the NATS account has no JetStream: enable it for the account")
 	case errors.As(err, &declared):
 		return err
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("%w: its JetStream is silent: start the servers with JetStream (-js), most of them, and let the user publish to $JS.API.>: %w", errAway, err)
 	default:
 		return fmt.Errorf("%w: %w", errAway, err)
 	}
@@ -280,7 +292,7 @@ func (q *queue) explainDeclared(done string, err error) error {
 	field := ""
 	switch api.ErrorCode {
 	case 10074, 10005: // not clustered; no suitable peers
-		field = fmt.Sprintf("replicas: %d servers cannot be had: ", q.b.o.Replicas)
+		field = fmt.Sprintf("replicas: %d servers cannot be had, write as many as there are, such as 1 or 3: ", q.b.o.Replicas)
 	case 10047, 10028, 10002, 10023:
 		field = fmt.Sprintf("maxBytes: the account or the servers have no room for %d bytes in %d replicas: ", q.b.o.MaxBytes, q.b.o.Replicas)
 	case 10065:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -36,33 +37,62 @@ func (b *Buffer) sweepAgainAndAgain() {
 		case <-b.ctx.Done():
 			return
 		}
-		if err := b.sweep(all); err != nil && !b.isClosed() {
-			b.o.Log.Warn("Sweep failed", "error", err)
+		for _, sweep := range b.sweeps(all) {
+			if !sweep.busy.TryLock() {
+				continue // the last one still waits for a write, which must not hold up those of others
+			}
+			b.running.Go(func() {
+				defer sweep.busy.Unlock()
+				if err := sweep.do(); err != nil && !b.isClosed() {
+					b.o.Log.Warn("Sweep failed", "error", err)
+				}
+			})
 		}
 	}
 }
 
-// Sweep drops what is no longer kept: old delivered events with their identities, and old dead letters. Of streams that no receiver serves, it
-// gives up what is older than their settings say. The buffer does it by itself every Options.SweepInterval.
-func (b *Buffer) Sweep() error { return b.sweep(true) }
+// sweep is what is to be done at one time, and what nobody else does meanwhile.
+type sweep struct {
+	busy *sync.Mutex
+	do   func() error
+}
 
-func (b *Buffer) sweep(all bool) error {
-	if b.isClosed() {
-		return buffer.ErrClosed
-	}
-	b.sweeping.Lock()
-	defer b.sweeping.Unlock()
-	var errs []error
+// sweeps are those that are due: of all queues, or only of those without room.
+func (b *Buffer) sweeps(all bool) []sweep {
+	var due []sweep
 	for name, q := range b.served() {
 		if all || q.full() {
-			if err := q.sweep(b.ctx); err != nil {
-				errs = append(errs, fmt.Errorf("sweep %s: %w", name, err))
-			}
+			due = append(due, sweep{&q.sweeping, func() error {
+				if err := q.sweep(b.ctx); err != nil {
+					return fmt.Errorf("sweep %s: %w", name, err)
+				}
+				return nil
+			}})
 		}
 	}
 	if all {
-		errs = append(errs, b.sweepOthers())
+		due = append(due, sweep{&b.sweeping, b.sweepOthers})
 	}
+	return due
+}
+
+// Sweep drops what is no longer kept: old delivered events with their identities, and old dead letters. Of streams that no receiver serves, it
+// gives up what is older than their settings say. The buffer does it by itself every Options.SweepInterval.
+func (b *Buffer) Sweep() error {
+	if b.isClosed() {
+		return buffer.ErrClosed
+	}
+	due := b.sweeps(true)
+	errs := make([]error, len(due))
+	var running sync.WaitGroup
+	for i, sweep := range due {
+		running.Go(func() {
+			sweep.busy.Lock()
+			defer sweep.busy.Unlock()
+			errs[i] = sweep.do()
+		})
+	}
+	running.Wait()
 	return errors.Join(errs...)
 }
 
@@ -82,9 +112,9 @@ func (q *queue) sweep(ctx context.Context) error {
 	}
 	// What holds up a cursor is kept with its lane, and cursors of quiet partitions move on: whoever takes one over has little to read again.
 	var errs []error
-	for _, p := range owned {
-		errs = append(errs, ignoreLost(q.perform(p, &task{spill: q.stuckFor(p, now)})))
-	}
+	moved := make([]error, partitions)
+	inParallel(owned, func(p *partition) { moved[p.number] = ignoreLost(q.perform(p, &task{spill: q.stuckFor(p, now)})) })
+	errs = append(errs, moved...)
 	limit, err := q.firstAfter(ctx, now.Add(-keep-skew))
 	errs = append(errs, err)
 	if err == nil {
@@ -212,8 +242,8 @@ func (q *queue) dropDead(ctx context.Context, p *partition, now time.Time, reten
 	var below uint64
 	var dropped int64
 	left := false
-	err := q.scan(ctx, q.names.deads(p.number), func(seq uint64, data []byte) bool {
-		d, err := decodePast(data)
+	err := q.scan(ctx, q.names.deads(p.number), func(m *stored) bool {
+		d, err := decodePast(m.Data)
 		due := time.Unix(0, d.at).Add(retention)
 		if left = err == nil && now.Before(due); left {
 			p.deadDue = due
@@ -222,7 +252,7 @@ func (q *queue) dropDead(ctx context.Context, p *partition, now time.Time, reten
 			}
 			return false
 		}
-		below, dropped = seq+1, dropped+1
+		below, dropped = m.Sequence+1, dropped+1
 		return true
 	})
 	if err == nil {
@@ -234,10 +264,7 @@ func (q *queue) dropDead(ctx context.Context, p *partition, now time.Time, reten
 	if !left {
 		dropped = before // a crash may have left a count that is too high
 	}
-	q.mu.Lock()
-	p.dead = max(p.dead-dropped, 0)
-	p.stored.dead -= min(uint64(max(dropped, 0)), p.stored.dead)
-	q.mu.Unlock()
+	q.countDropped(p, dropped)
 	return ignoreLost(q.perform(p, &task{}))
 }
 

@@ -8,10 +8,13 @@ import (
 	"slices"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hookbay/hookbay/receiver/buffer"
 )
 
 // takeOver takes those of some partitions that no other receiver has, with what waits in them.
 func (q *queue) takeOver(ctx context.Context, numbers []int) error {
+	_, falls := q.mark.get()
 	candidates := make([]*partition, 0, len(numbers))
 	for _, n := range numbers {
 		candidates = append(candidates, &partition{number: n, lanes: map[key]*lane{}})
@@ -24,6 +27,9 @@ func (q *queue) takeOver(ctx context.Context, numbers []int) error {
 			taken[p.number] = p
 		}
 	}
+	if err := errors.Join(errs...); errors.Is(err, buffer.ErrFull) {
+		q.relieve(ctx, &q.claimRelief, nil) // and the next round goes on
+	}
 	if len(taken) == 0 {
 		return errors.Join(errs...)
 	}
@@ -35,7 +41,9 @@ func (q *queue) takeOver(ctx context.Context, numbers []int) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	q.install(taken)
+	if !q.install(taken, falls) {
+		return errors.New("the stream has fallen back meanwhile")
+	}
 	return nil
 }
 
@@ -131,7 +139,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 		return err
 	}
 	defer stopWith(ctx, messages)()
-	for missing := len(taken); missing > 0; {
+	for awaited := maps.Clone(taken); len(awaited) > 0; {
 		m, err := messages.Next(natsjs.NextContext(ctx))
 		if err != nil {
 			return err
@@ -143,7 +151,7 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 		}
 		if m.Subject() == q.names.cursor(n) {
 			if meta, err := m.Metadata(); err == nil && meta.Sequence.Stream >= p.seq {
-				missing--
+				delete(awaited, n)
 			}
 			continue
 		}
@@ -202,10 +210,13 @@ func (q *queue) countFrom(ctx context.Context, number int, from uint64) (int64, 
 	return int64(first.pending) + 1, first, nil //nolint:gosec // a count of messages
 }
 
-// install has the queue deliver from partitions that it has taken.
-func (q *queue) install(taken map[int]*partition) {
+// install has the queue deliver from partitions that it has taken, unless the stream has fallen back since.
+func (q *queue) install(taken map[int]*partition, falls uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if _, now := q.mark.get(); now != falls {
+		return false
+	}
 	from, behind := ^uint64(0), uint64(0)
 	for n, p := range taken {
 		q.parts[n], q.claimed[n] = p, false
@@ -220,4 +231,5 @@ func (q *queue) install(taken map[int]*partition) {
 	q.waiting.drop(nil) // which makes it a heap again
 	q.startReader(taken, from, behind)
 	q.signal()
+	return true
 }

@@ -70,6 +70,15 @@ func fading(subject string, data []byte, after time.Duration) *nats.Msg {
 // publish stores messages, all or none, and returns the sequence number of the last; the others have those before it. Without an answer it is
 // not known whether they are stored.
 func (q *queue) publish(ctx context.Context, messages ...*nats.Msg) (uint64, error) {
+	before, falls := q.mark.get()
+	seq, err := q.send(ctx, messages)
+	if err == nil && !q.mark.stored(seq-uint64(len(messages)-1), seq, before, falls) { //nolint:gosec // not negative
+		q.fallen()
+	}
+	return seq, err
+}
+
+func (q *queue) send(ctx context.Context, messages []*nats.Msg) (uint64, error) {
 	if len(messages) > 1 {
 		ack, err := jetstreamext.PublishMsgBatch(ctx, q.b.js, messages, jetstreamext.BatchFlowControl{})
 		if err != nil {
@@ -104,6 +113,9 @@ func explain(err error) error {
 		errors.Is(err, jetstreamext.ErrBatchPublishTooManyInflight) || errors.Is(err, jetstreamext.ErrBatchPublishIncomplete) {
 		return fmt.Errorf("%w: %w", errBusy, err)
 	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return fmt.Errorf("%w: %w", buffer.ErrTooLarge, err)
+	}
 	var api *natsjs.APIError
 	if !errors.As(err, &api) {
 		return err
@@ -120,6 +132,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %w", errBusy, err)
 	case 10002, 10023, 10028, 10047: // limits of the account or the server
 		return fmt.Errorf("%w: NATS says: %s", buffer.ErrFull, api.Description)
+	case 10054: // max_msg_size
+		return fmt.Errorf("%w: %w", buffer.ErrTooLarge, err)
 	case natsjs.JSErrCodeMessageNotFound:
 		return errNotFound
 	default:
