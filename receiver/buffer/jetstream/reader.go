@@ -126,6 +126,7 @@ func (q *queue) readOn(ctx context.Context, rd *reader, filters []string, pause 
 		if err := q.makeRoom(ctx); err != nil {
 			return err
 		}
+		q.mark.raise(meta.Sequence.Stream)
 		q.mu.Lock()
 		q.take(rd, m.Subject(), meta.Sequence.Stream, m.Data())
 		rd.pending, rd.heard = int64(meta.NumPending), true //nolint:gosec // a count of messages
