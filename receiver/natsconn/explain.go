@@ -87,7 +87,7 @@ func words(err error) (outcome, text string) {
 	case errors.Is(err, nats.ErrNkeysNotSupported):
 		return Auth, "the server knows no keys: log in as it is set up for, or set it up for NKeys or JWTs"
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return Auth, "the server denies a subject: give the user the permissions that the documentation lists: " + permission(err)
+		return Auth, "the server denies a subject: give the user the permissions that docs/buffers.md lists: " + permission(err)
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return TLS, "the server offers no TLS: write nats:// and name no CA and no certificate, or have it offer TLS"
 	case errors.Is(err, nats.ErrMaxConnectionsExceeded), errors.Is(err, nats.ErrMaxAccountConnectionsExceeded):

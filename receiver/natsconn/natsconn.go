@@ -176,8 +176,11 @@ func (c *Conn) Ready() error {
 	return fmt.Errorf("no connection to NATS at %s: %w", hosts(c.config.URLs), explain(err))
 }
 
-// Wait waits until the connection is there. When ctx ends before, it returns Ready's error.
+// Wait waits until the connection is there. When ctx ends before, or the connection has ended and does not come back, it returns Ready's error.
 func (c *Conn) Wait(ctx context.Context) error {
+	if c.closing.Load() {
+		return c.Ready()
+	}
 	if c.state.wait(ctx) {
 		return nil
 	}

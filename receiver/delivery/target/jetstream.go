@@ -14,9 +14,6 @@ import (
 	"github.com/hookbay/hookbay/receiver/natsconn"
 )
 
-// natsPatience is how long an attempt waits for a connection that is just being made. Beyond it, the dispatcher's pauses are better.
-const natsPatience = 2 * time.Second
-
 // maxSubject bounds an event's subject, in bytes. Servers take lines of 4,096 bytes unless their max_control_line says otherwise, with the address for the
 // answer, and in a cluster with what leaf nodes and imports put before a subject. To whoever sends a longer line they close the connection, and with it end
 // all other attempts that are under way.
@@ -31,8 +28,7 @@ type JetStream struct {
 	contentMode string
 	receiver    string
 	timeout     time.Duration
-	conn        *natsconn.Conn
-	stream      jetstream.JetStream
+	links       *natsLinks
 }
 
 var _ Target = (*JetStream)(nil)
@@ -47,14 +43,12 @@ func NewJetStream(cfg config.Target, secrets config.Secrets, o BrokerOptions) (*
 		subject: newSubject(cfg.JetStream.Subject), contentMode: cfg.JetStream.ContentMode, receiver: o.receiver(), timeout: timeoutOf(cfg),
 	}
 	var err error
-	if j.conn, err = natsconn.Connect(cfg.JetStream.NATS, secrets, natsconn.Options{
-		Name: o.natsName(), Log: o.Log, Control: guard{forbidLoopback: o.ForbidLoopback}.control,
+	if j.links, err = newNATSLinks(func() (*natsconn.Conn, error) {
+		return natsconn.Connect(cfg.JetStream.NATS, secrets, natsconn.Options{
+			Name: o.natsName(), Log: o.Log, Control: guard{forbidLoopback: o.ForbidLoopback}.control,
+		})
 	}); err != nil {
 		return nil, fmt.Errorf("target.jetStream.%w", err)
-	}
-	if j.stream, err = jetstream.New(j.conn.Conn); err != nil {
-		j.conn.Close()
-		return nil, fmt.Errorf("target.jetStream: %w", err)
 	}
 	return j, nil
 }
@@ -72,24 +66,22 @@ func (j *JetStream) Send(ctx context.Context, e *event.Event, attempt int) Resul
 		return Result{Class: Rejected, Outcome: OutcomeInvalid, Detail: fmt.Sprintf("the event's subject in NATS would have %d bytes, and %d is the most: "+
 			"take the longest field out of target.jetStream.subject, then replay the event", len(m.Subject), maxSubject)}
 	}
-	if err := j.connected(ctx); err != nil {
-		return j.connectionFailure(ctx, err)
+	link, err := j.links.get()
+	if err == nil {
+		err = link.wait(ctx)
 	}
-	ack, err := j.stream.PublishMsg(ctx, m)
+	if err != nil {
+		return connectionFailure(ctx, err)
+	}
+	ack, err := link.stream.PublishMsg(ctx, m)
 	switch {
 	case err != nil:
 		deadline, _ := ctx.Deadline()
-		return j.failure(ctx, m, err, start, deadline.Sub(start).Round(time.Millisecond))
+		return link.failure(ctx, m, err, start, deadline.Sub(start).Round(time.Millisecond))
 	case ack.Duplicate:
 		return Result{Class: Delivered, Outcome: OutcomeStored, Detail: fmt.Sprintf("stream %s had it already", ack.Stream)}
 	}
 	return Result{Class: Delivered, Outcome: OutcomeStored, Detail: fmt.Sprintf("stream %s has it", ack.Stream)}
-}
-
-func (j *JetStream) connected(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, natsPatience)
-	defer cancel()
-	return j.conn.Wait(ctx)
 }
 
 // message is the event's, by the binding. Names of headers are in lower case, as the binding writes them: many clients tell cases apart.
@@ -119,4 +111,4 @@ func (j *JetStream) message(e *event.Event, attempt int) (*nats.Msg, error) {
 }
 
 // Close ends the connection to the servers.
-func (j *JetStream) Close() { j.conn.Close() }
+func (j *JetStream) Close() { j.links.close() }

@@ -25,7 +25,7 @@ func cancelled() Result {
 }
 
 // connectionFailure says why there is no connection to the servers.
-func (j *JetStream) connectionFailure(ctx context.Context, err error) Result {
+func connectionFailure(ctx context.Context, err error) Result {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return cancelled()
 	}
@@ -50,7 +50,7 @@ func (j *JetStream) connectionFailure(ctx context.Context, err error) Result {
 }
 
 // failure says what a message that was not stored means.
-func (j *JetStream) failure(ctx context.Context, m *nats.Msg, err error, start time.Time, timeout time.Duration) Result {
+func (l natsLink) failure(ctx context.Context, m *nats.Msg, err error, start time.Time, timeout time.Duration) Result {
 	refused, isAPI := errors.AsType[*jetstream.APIError](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -64,11 +64,11 @@ func (j *JetStream) failure(ctx context.Context, m *nats.Msg, err error, start t
 		return Result{Class: Retryable, Outcome: OutcomeNoTopic, Detail: fmt.Sprintf("no stream takes subject %s now: create one whose subjects include it, "+
 			"or wait until it has a leader again", printable(m.Subject))}
 	}
-	if why := j.conn.Complaint(start); why != nil && natsconn.Explain(why).Outcome == natsconn.Auth {
+	if why := l.conn.Complaint(start); why != nil && natsconn.Explain(why).Outcome == natsconn.Auth {
 		return Result{Class: Retryable, Outcome: OutcomeAuth, Detail: printable(natsconn.Explain(why).Error())}
 	}
-	if why := j.conn.Ready(); why != nil {
-		return j.connectionFailure(ctx, why)
+	if why := l.conn.Ready(); why != nil {
+		return connectionFailure(ctx, why)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		return Result{Class: Retryable, Outcome: OutcomeTimeout, Detail: fmt.Sprintf("no acknowledgement within %s", timeout)}
