@@ -64,12 +64,12 @@ func (s *endpoints) checkBuffer(e *config.Endpoint) error {
 	return nil
 }
 
-// buildStream gives next its stream: that of before, which may be nil, if it fits.
+// buildStream gives next its stream: that of before, which may be nil, if it fits and can be used.
 func (s *endpoints) buildStream(next, before *served) (err error) {
 	if bufferType(&next.config) != config.BufferJetStream {
 		return nil
 	}
-	if before != nil && before.stream != nil && before.stream.fits(&next.config.Buffer) {
+	if before != nil && before.stream != nil && before.stream.fits(&next.config.Buffer) && !before.stream.ended() {
 		next.stream, next.relay = before.stream, before.relay
 		return below("buffer.jetStream.", natsconn.Check(next.config.Buffer.JetStream.NATS, next.secrets))
 	}
@@ -120,7 +120,9 @@ func (s *endpoints) handOverStream(n, before *served) {
 		return
 	}
 	if before.stream != n.stream {
-		if waiting := before.pending(); waiting > 0 {
+		if before.stream.ended() {
+			s.o.Log.Warn("Endpoint's stream is opened anew, as its connection has ended", "endpoint", n.config.Key())
+		} else if waiting := before.pending(); waiting > 0 {
 			s.o.Log.Info("Endpoint's stream is opened anew: what waits is delivered from there. If it is another stream, or in other servers, it stays in the "+
 				"one before until the setting is changed back", "endpoint", n.config.Key(), "pending", waiting)
 		}

@@ -108,7 +108,7 @@ func (s *endpoints) buildOne(e *config.Endpoint, snap *config.Snapshot) (*served
 	before := s.findWorking(e.Key())
 	secrets := pick(snap.Secrets, e.SecretFiles())
 	next := &served{config: *e, secrets: secrets}
-	if before != nil && before.same(next) {
+	if before != nil && before.same(next) && !before.ended() {
 		next.source, next.revision = before.source, before.revision
 		next.target, next.delivering, next.dispatcher = before.target, before.delivering, before.dispatcher
 		next.direct, next.kept = before.direct, true

@@ -95,6 +95,7 @@ func (r *reloader) poll(ctx context.Context) {
 // look reads the configuration once and takes it if it changed.
 func (r *reloader) look() {
 	defer r.endpoints.finish()
+	r.reopen()
 	snap, err := r.o.Load()
 	if err != nil {
 		r.refuse(err)
@@ -113,6 +114,19 @@ func (r *reloader) look() {
 	r.current = snap
 	r.endpoints.swap(built)
 	r.accepted()
+}
+
+// reopen opens streams anew whose connection has ended, whatever becomes of a newer configuration. What fails is tried again at the next look.
+func (r *reloader) reopen() {
+	if !r.endpoints.anyEnded() {
+		return
+	}
+	built, err := r.endpoints.build(&r.current, r.endpoints.brokenBefore)
+	if err != nil {
+		r.o.Log.Error("Stream whose connection has ended cannot be opened anew", "error", err)
+		return
+	}
+	r.endpoints.swap(built)
 }
 
 // accepted makes the current configuration the one that is shown.

@@ -42,6 +42,9 @@ func openStream(o Options, e *config.Endpoint, secrets config.Secrets) (*stream,
 		Stream: c.Stream, Replicas: c.Replicas, Storage: c.Storage, MaxBytes: e.Buffer.MaxBytes, MaxAge: time.Duration(c.MaxAge), Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
+		if s.conn != nil {
+			s.conn.Close()
+		}
 		return nil, err
 	}
 	s.buffer = b
@@ -74,6 +77,22 @@ func (s *stream) complaint() string {
 		return err.Error()
 	}
 	return ""
+}
+
+// ended says whether the stream can't be used any more: its connection does not come back.
+func (s *stream) ended() bool { return s.conn.Ended() }
+
+// ended says whether its stream must be opened anew.
+func (e *served) ended() bool { return e.stream != nil && e.stream.ended() }
+
+// anyEnded says whether that of any endpoint that is served must be.
+func (s *endpoints) anyEnded() bool {
+	for _, e := range s.live {
+		if e.ended() {
+			return true
+		}
+	}
+	return false
 }
 
 // close gives back what the receiver has of the stream. Whoever else has a part in it takes over.
