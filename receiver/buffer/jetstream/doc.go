@@ -13,7 +13,7 @@
 //	m.<member>                          a receiver's last heartbeat
 //
 // The stream keeps one message of each subject, the newest. It discards new messages when it is full, never old ones. Its metadata says whose it is, and the
-// settings by which its events are given up when no receiver serves it any more.
+// settings by which its events are given up when no receiver serves it any more, by a buffer that is told to do that (Options.Alone).
 //
 // An event's number is its sequence number in the stream. Every event below the cursor's floor is done, and so is what the runs cover above it. Done
 // means settled, or kept: what h and f tell of a lane is pending nevertheless. So one subject that is stuck, or slow, costs one small message and holds

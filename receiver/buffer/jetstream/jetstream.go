@@ -53,6 +53,10 @@ type Options struct {
 	MaxAge time.Duration
 	// LeaseTime is after how long a receiver that is not heard of loses its partitions to others. Default: DefaultLeaseTime.
 	LeaseTime time.Duration
+	// Alone says that no other buffer serves an endpoint below the prefix that this one has no queue for: such an endpoint was removed, and its events are
+	// given up when they are older than the settings say that its stream remembers. It must be off where endpoints have buffers of their own, whose
+	// receivers may merely be away. Default: the streams of other endpoints are left as they are.
+	Alone bool
 	// SweepInterval is how often what is no longer kept is dropped. Default: 1 minute; negative: only when Sweep is called.
 	SweepInterval time.Duration
 	// Log receives what goes on in the background. Default: none of it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -319,5 +320,32 @@ func TestShare_pausedOwnerLosesItsLeases(t *testing.T) {
 	if d := <-stale; d != nil {
 		t.Logf("the first receiver has partitions again and hands out %s of %s", d.Event.Body, d.Event.Subject)
 		a.queue.Release(d)
+	}
+}
+
+// Receivers of one endpoint do not give up the events of another whose receivers are away for longer than the events' age.
+func TestShare_otherEndpointIsAway(t *testing.T) {
+	s := natsServer(t, t.TempDir(), -1)
+	t.Cleanup(func() { stop(s) })
+	var later atomic.Int64
+	o := jetstream.Options{Prefix: newPrefix(), LeaseTime: time.Second, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }}
+	away := join(t, s, o)
+	away.append(t, numbered("a", 0), numbered("b", 0))
+	away.queue.Release(away.next(t))
+	if err := away.Close(); err != nil {
+		t.Fatal(err)
+	}
+	later.Store(int64(buffertest.Settings().MaxAge + time.Hour))
+	o.Connect = connect(s.ClientURL())
+	other := open(t, o)
+	if _, err := other.Queue("shop/other", buffertest.Settings()); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	back := join(t, s, o)
+	if st := back.queue.Stats(); st.Pending != 2 || st.Dead != 0 {
+		t.Errorf("stats of the endpoint whose receivers are back: %+v, want 2 pending", st)
 	}
 }

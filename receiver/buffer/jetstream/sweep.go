@@ -70,14 +70,14 @@ func (b *Buffer) sweeps(all bool) []sweep {
 			}})
 		}
 	}
-	if all {
+	if all && b.o.Alone {
 		due = append(due, sweep{&b.sweeping, b.sweepOthers})
 	}
 	return due
 }
 
 // Sweep drops what is no longer kept: old delivered events with their identities, and old dead letters. Of streams that no receiver serves, it
-// gives up what is older than their settings say. The buffer does it by itself every Options.SweepInterval.
+// gives up what is older than their settings say if Options.Alone says so. The buffer does it by itself every Options.SweepInterval.
 func (b *Buffer) Sweep() error {
 	if b.isClosed() {
 		return buffer.ErrClosed
