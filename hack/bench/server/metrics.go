@@ -19,7 +19,7 @@ type Metrics struct {
 	Stored, Duplicates int
 	// Backlog are events that wait to be delivered.
 	Backlog int
-	// Delivered are attempts that were answered 2xx, and Attempts all.
+	// Delivered are attempts that the target took, whatever its kind, and Attempts all.
 	Delivered, Attempts int
 	// Disk is what the store takes, in bytes.
 	Disk int64
@@ -27,6 +27,9 @@ type Metrics struct {
 	Goroutines int
 	Heap       int64
 }
+
+// delivered are the outcomes of attempts that the target took: over HTTP, and to brokers and streams.
+func delivered() []string { return []string{"2xx", "stored"} }
 
 // Metrics asks the receiver.
 func (r *Receiver) Metrics(ctx context.Context) (Metrics, error) {
@@ -52,7 +55,9 @@ func (r *Receiver) Metrics(ctx context.Context) (Metrics, error) {
 	m.Stored = int(sum("hookbay_callbacks_total", "outcome", "stored"))
 	m.Duplicates = int(sum("hookbay_callbacks_total", "outcome", "duplicate"))
 	m.Backlog = int(sum("hookbay_backlog_events", "", ""))
-	m.Delivered = int(sum("hookbay_delivery_attempts_total", "outcome", "2xx"))
+	for _, outcome := range delivered() {
+		m.Delivered += int(sum("hookbay_delivery_attempts_total", "outcome", outcome))
+	}
 	m.Attempts = int(sum("hookbay_delivery_attempts_total", "", ""))
 	m.Disk = int64(sum("hookbay_buffer_bytes", "", ""))
 	m.Goroutines = int(sum("go_goroutines", "", ""))
