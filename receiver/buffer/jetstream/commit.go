@@ -320,7 +320,7 @@ func (q *queue) whose(ctx context.Context, p *partition, want cursor) (uint64, e
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	m, err := q.last(ctx, q.names.cursor(p.number))
-	if errors.Is(err, errNotFound) {
+	if errors.Is(err, errNotFound) || err == nil && m.isMarker() {
 		return 0, buffer.ErrLeaseLost // the stream is another one
 	}
 	if err != nil {

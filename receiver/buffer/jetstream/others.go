@@ -165,6 +165,12 @@ func (q *queue) scan(ctx context.Context, filter string, each func(*stored) bool
 		if err != nil {
 			return err
 		}
+		if isMarker(m.Headers()) {
+			if meta.NumPending == 0 {
+				return nil
+			}
+			continue
+		}
 		if !each(&stored{Subject: m.Subject(), Sequence: meta.Sequence.Stream, Data: m.Data()}) || meta.NumPending == 0 {
 			return nil
 		}

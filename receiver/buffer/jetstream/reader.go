@@ -128,7 +128,11 @@ func (q *queue) readOn(ctx context.Context, rd *reader, filters []string, pause 
 		}
 		q.mark.raise(meta.Sequence.Stream)
 		q.mu.Lock()
-		q.take(rd, m.Subject(), meta.Sequence.Stream, m.Data())
+		if isMarker(m.Headers()) {
+			rd.position = max(rd.position, meta.Sequence.Stream)
+		} else {
+			q.take(rd, m.Subject(), meta.Sequence.Stream, m.Data())
+		}
 		rd.pending, rd.heard = int64(meta.NumPending), true //nolint:gosec // a count of messages
 		q.mu.Unlock()
 	}

@@ -187,6 +187,7 @@ func (q *queue) declared(c natsjs.StreamConfig) natsjs.StreamConfig {
 	c.Retention, c.Discard, c.DiscardNewPerSubject = natsjs.LimitsPolicy, natsjs.DiscardNew, false
 	c.MaxMsgs, c.MaxMsgSize, c.MaxMsgsPerSubject = -1, -1, 1
 	c.AllowAtomicPublish, c.AllowMsgTTL, c.AllowDirect = true, true, true
+	c.SubjectDeleteMarkerTTL = 0
 	c.Duplicates = duplicates
 	if c.MaxAge > 0 {
 		c.Duplicates = min(c.Duplicates, c.MaxAge)
@@ -250,6 +251,8 @@ func (q *queue) checkFound(c natsjs.StreamConfig) error {
 	need(c.AllowDirect, "set allow_direct")
 	need(!c.DenyDelete && !c.DenyPurge && !c.Sealed, "set neither deny_delete nor deny_purge nor sealed")
 	need(!c.NoAck, "do not set no_ack")
+	need(c.SubjectDeleteMarkerTTL == 0, "set no subject_delete_marker_ttl")
+	need(c.PersistMode == natsjs.DefaultPersistMode, "use a stream of the default persist_mode: what async acknowledges can be lost")
 	need(c.MaxMsgSize <= 0 || c.MaxMsgSize >= minMessage, fmt.Sprintf("set max_msg_size to -1, or to %d at least", minMessage))
 	need(c.Mirror == nil && c.SubjectTransform == nil, "use a stream without mirror and subject_transform")
 	if len(wrong) == 0 {

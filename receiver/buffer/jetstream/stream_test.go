@@ -37,10 +37,18 @@ func TestStream_usedAsFound(t *testing.T) {
 		"many messages of a subject": {
 			func(c *natsjs.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "set max_msgs_per_subject to 1",
 		},
-		"no batches":   {func(c *natsjs.StreamConfig) { c.AllowAtomicPublish = false }, "set allow_atomic"},
-		"no lifetimes": {func(c *natsjs.StreamConfig) { c.AllowMsgTTL = false }, "set allow_msg_ttl"},
-		"no purge":     {func(c *natsjs.StreamConfig) { c.DenyPurge = true }, "deny_purge"},
-		"none":         {nil, "make it"},
+		"no batches":     {func(c *natsjs.StreamConfig) { c.AllowAtomicPublish = false }, "set allow_atomic"},
+		"no lifetimes":   {func(c *natsjs.StreamConfig) { c.AllowMsgTTL = false }, "set allow_msg_ttl"},
+		"no purge":       {func(c *natsjs.StreamConfig) { c.DenyPurge = true }, "deny_purge"},
+		"small messages": {func(c *natsjs.StreamConfig) { c.MaxMsgSize = 4096 }, "set max_msg_size"},
+		"large messages": {func(c *natsjs.StreamConfig) { c.MaxMsgSize = 100 << 10 }, ""},
+		"markers": {
+			func(c *natsjs.StreamConfig) { c.SubjectDeleteMarkerTTL, c.AllowRollup = time.Hour, true }, "set no subject_delete_marker_ttl",
+		},
+		"writes that are acknowledged before they are stored": {
+			func(c *natsjs.StreamConfig) { c.PersistMode, c.AllowAtomicPublish = natsjs.AsyncPersistMode, false }, "persist_mode",
+		},
+		"none": {nil, "make it"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

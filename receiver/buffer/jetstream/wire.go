@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,17 @@ type stored struct {
 	Subject  string `json:"subject"`
 	Sequence uint64 `json:"seq"`
 	Data     []byte `json:"data"`
+	Header   []byte `json:"hdrs"`
 	pending  uint64 // how many of its filter come after it, where that was asked for
+}
+
+// isMarker says whether a server wrote a message in the place of one that has ended. Servers do that where a stream has, or had, a
+// subject_delete_marker_ttl; it means the same as none.
+func isMarker(h nats.Header) bool { return h.Get(natsjs.MarkerReasonHeader) != "" }
+
+// isMarker says the same of a message that was read from the leader.
+func (s *stored) isMarker() bool {
+	return bytes.Contains(s.Header, []byte(natsjs.MarkerReasonHeader+":"))
 }
 
 // expecting makes a message that is only stored if the last one of a subject, or of those that a filter matches, has this sequence number. An
