@@ -140,7 +140,8 @@ func (q *queue) beatOnce(ctx context.Context) bool {
 	paused := !q.leasing()
 	q.mu.Unlock()
 	at := time.Now()
-	if _, err := q.sendBeat(ctx, q.word()); err != nil {
+	seq, err := q.sendBeat(ctx, q.word())
+	if err != nil {
 		q.trouble(fmt.Errorf("tell the other receivers that this one lives: %w", err))
 		if errors.Is(err, buffer.ErrFull) {
 			q.relieve(q.ctx, &q.beatRelief, nil)
@@ -151,7 +152,7 @@ func (q *queue) beatOnce(ctx context.Context) bool {
 		return false
 	}
 	q.mu.Lock()
-	q.beat, q.lastErr = at, nil
+	q.beat, q.beatSeq, q.lastErr = at, seq, nil
 	q.mu.Unlock()
 	if paused {
 		q.signal()

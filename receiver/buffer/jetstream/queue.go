@@ -55,6 +55,7 @@ type queue struct {
 	held        int // entries of all windows
 	heldBytes   int
 	beat        time.Time // when the heart beat last, as the stream has taken it
+	beatSeq     uint64    // that heartbeat
 	members     map[string]member
 	known       bool      // the members that there were at the start are known
 	streamErr   error     // why the stream cannot be used

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
@@ -99,29 +100,43 @@ func (q *queue) setClaimed(p *partition, claimed bool) {
 // lives says whether a receiver is there. That it was not heard of is not enough: perhaps it is this one that cannot hear.
 func (q *queue) lives(ctx context.Context, id string) (bool, error) {
 	q.mu.Lock()
-	known, alive := q.members[id], q.alive(id)
+	known, alive, beat := q.members[id], q.alive(id), q.beatSeq
 	q.mu.Unlock()
 	if alive {
 		return true, nil
 	}
-	m, err := q.last(ctx, q.names.member(id))
-	if errors.Is(err, errNotFound) {
-		return false, nil
+	// A leader that is cut off would not know of its heartbeats either: so a server is asked as well that has this receiver's last one.
+	subject, own := q.names.member(id), q.names.member(q.member)
+	for _, read := range []func() (*stored, error){
+		func() (*stored, error) { return q.last(ctx, subject) },
+		func() (*stored, error) { return q.lastSince(ctx, subject, own, beat) },
+	} {
+		m, err := insist(ctx, read)
+		if errors.Is(err, errNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if string(m.Data) != goodbye && m.Sequence != known.seq {
+			q.hear(id, m.Sequence, string(m.Data))
+			return true, nil
+		}
 	}
-	if err != nil {
-		return false, err
-	}
-	if string(m.Data) == goodbye || m.Sequence == known.seq {
-		return false, nil
-	}
-	q.hear(id, m.Sequence, string(m.Data))
-	return true, nil
+	return false, nil
 }
+
+// stallTime is for how long nothing may come of what waits, however much it is.
+const stallTime = 2 * requestTimeout
+
+var errStalled = errors.New("the server sends no more")
 
 // loadLanes reads what is kept of the lanes of partitions. The cursors that were just written come after all of it.
 func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
-	ctx, cancel := context.WithTimeout(ctx, 6*requestTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(stallTime, func() { cancel(errStalled) })
+	defer stalled.Stop()
 	var filters []string
 	if len(taken) == partitions {
 		filters = []string{q.names.root + "h.>", q.names.root + "c.*"}
@@ -139,11 +154,17 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 		return err
 	}
 	defer stopWith(ctx, messages)()
+	loaded := 0
 	for awaited := maps.Clone(taken); len(awaited) > 0; {
 		m, err := messages.Next(natsjs.NextContext(ctx))
 		if err != nil {
-			return err
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return fmt.Errorf("read what waits: %d messages so far: %w", loaded, err)
 		}
+		stalled.Reset(stallTime)
+		loaded++
 		n, ok := q.names.partitionOf(m.Subject())
 		p := taken[n]
 		if !ok || p == nil {
@@ -186,9 +207,15 @@ func (p *partition) loadLane(token string, data []byte) error {
 func (q *queue) count(ctx context.Context, p *partition) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	there, _, err := q.countFrom(ctx, p.number, p.stored.floor)
+	there, first, err := q.countFrom(ctx, p.number, p.stored.floor)
 	if err != nil {
 		return err
+	}
+	if p.stored.epoch == 1 && first != nil {
+		if at, ok := appendedAt(first.Subject); ok && q.b.o.Now().Sub(at) > skew {
+			q.b.o.Log.Error("Cursor of a partition is missing, which somebody has removed from the stream: all its events are delivered, again if they were before",
+				"endpoint", q.name, "stream", q.names.stream, "subject", q.names.cursor(p.number), "events", there)
+		}
 	}
 	p.unread = max(there-int64(p.aheadN), 0) //nolint:gosec // a count of events
 	p.pending = 0
