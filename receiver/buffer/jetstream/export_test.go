@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -83,4 +84,28 @@ func WidestWrite() int {
 	defer q.mu.Unlock()
 	q.spill(w)
 	return len(w.messages) + len(w.dirty) + 1 // the cursor
+}
+
+// Gone says whether a message of an endpoint's stream is known to be there no more.
+func (b *Buffer) Gone(ctx context.Context, endpoint string, seq uint64) (bool, error) {
+	_, err := b.served()[endpoint].at(ctx, seq)
+	return errors.Is(err, errNotFound), err
+}
+
+// Failing has it that writes of an endpoint's partition fail for so long.
+func (b *Buffer) Failing(endpoint string, since time.Duration, err error) {
+	q := b.served()[endpoint]
+	q.mu.Lock()
+	p := q.parts[0]
+	p.failing, p.failure = time.Now().Add(-since), err
+	q.mu.Unlock()
+}
+
+// Trouble has it that something fails in the background, after a heartbeat that did not.
+func (b *Buffer) Trouble(endpoint string, err error) {
+	q := b.served()[endpoint]
+	q.mu.Lock()
+	q.lastErr = nil
+	q.mu.Unlock()
+	q.trouble(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -194,5 +195,54 @@ func TestFull_deadLetterBeyondALoweredLimit(t *testing.T) {
 	}
 	if st := r.queue.Stats(); st.Pending != 0 || st.Dead != 1 {
 		t.Errorf("stats: %+v, want one dead letter", st)
+	}
+}
+
+func TestFull_readyTellsOfWhatIsNotStored(t *testing.T) {
+	s := natsServer(t, t.TempDir(), -1)
+	t.Cleanup(func() { stop(s) })
+	r := join(t, s, jetstream.Options{Prefix: newPrefix()})
+	within(t, "it has all partitions", func() bool { return r.Owned(endpoint) == jetstream.Partitions })
+	failure := errors.New("some failure")
+	r.Failing(endpoint, time.Second, failure)
+	if err := r.Ready(); err != nil {
+		t.Errorf("Ready while a write fails for a second: %v", err)
+	}
+	r.Failing(endpoint, time.Minute, failure)
+	if err := r.Ready(); !errors.Is(err, failure) {
+		t.Errorf("Ready while a write fails for a minute: %v", err)
+	}
+	r.append(t, numbered("a", 0), numbered("b", 0))
+	r.delivered(t, r.next(t))
+	r.delivered(t, r.next(t))
+	if err := r.Sweep(); err != nil { // which writes all partitions
+		t.Fatal(err)
+	}
+	if err := r.Ready(); err != nil {
+		t.Errorf("Ready after a write: %v", err)
+	}
+}
+
+// counter counts lines of a log.
+type counter struct{ lines atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "Buffer is in trouble") {
+		c.lines.Add(1)
+	}
+	return len(p), nil
+}
+
+func TestFull_troubleIsToldOnce(t *testing.T) {
+	s := natsServer(t, t.TempDir(), -1)
+	t.Cleanup(func() { stop(s) })
+	var told counter
+	r := join(t, s, jetstream.Options{Prefix: newPrefix(), Log: slog.New(slog.NewTextHandler(&told, nil))})
+	for range 10 {
+		r.Trouble(endpoint, errors.New("some failure"))
+	}
+	r.Trouble(endpoint, errors.New("another"))
+	if n := told.lines.Load(); n != 2 {
+		t.Errorf("the log tells %d times of two troubles", n)
 	}
 }

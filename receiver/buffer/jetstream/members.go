@@ -294,10 +294,13 @@ func (q *queue) trouble(err error) {
 		return
 	}
 	q.mu.Lock()
-	first := q.lastErr == nil
+	tell := q.lastErr == nil && (err.Error() != q.told || time.Since(q.toldAt) > tellAgain)
 	q.lastErr = err
+	if tell {
+		q.told, q.toldAt = err.Error(), time.Now()
+	}
 	q.mu.Unlock()
-	if first {
+	if tell {
 		q.b.o.Log.Warn("Buffer is in trouble", "endpoint", q.name, "stream", q.names.stream, "error", err)
 	}
 }

@@ -64,6 +64,8 @@ type queue struct {
 	lookedAt    time.Time // when it was looked at last
 	made        time.Time // when the stream was made
 	lastErr     error     // what failed last in the background, nil again after a beat
+	told        string    // the trouble that was logged last
+	toldAt      time.Time // and when
 	handovers   uint64
 	// claimed are partitions whose cursors may name this receiver although it does not have them: nobody else takes them while it lives, so it does, whoever is best.
 	claimed [partitions]bool

@@ -184,8 +184,12 @@ func (q *queue) withoutCopies(messages []*nats.Msg, limit int) []*nats.Msg {
 	return messages
 }
 
-// silence is for how long a write may fail before Ready tells of it.
-const silence = 30 * time.Second
+const (
+	// silence is for how long a write may fail before Ready tells of it.
+	silence = 30 * time.Second
+	// tellAgain is after what time the same trouble is logged again.
+	tellAgain = time.Minute
+)
 
 // notStored notes that a write of a partition's state failed.
 func (q *queue) notStored(p *partition, err error) {
