@@ -189,6 +189,9 @@ func (q *queue) lookForLosses(ctx context.Context) error {
 			errs[p.number] = err
 			return
 		}
+		if m.isMarker() {
+			return // the next write is refused
+		}
 		c, err := decodeCursor(m.Data)
 		if err != nil {
 			errs[p.number] = err
@@ -244,6 +247,9 @@ func (q *queue) listenOn() error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return err
+		}
+		if isMarker(m.Headers()) {
+			continue
 		}
 		q.hear(m.Subject()[len(q.names.member("")):], meta.Sequence.Stream, string(m.Data()))
 	}

@@ -2,6 +2,7 @@ package jetstream_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -188,5 +189,48 @@ func TestStream_madeAgain(t *testing.T) {
 	})
 	if d := r.next(t); string(d.Event.Body) != "2" {
 		t.Errorf("event %s is handed out, want 2", d.Event.Body)
+	}
+}
+
+// What a server leaves in the place of messages that have ended is no event, cursor or receiver.
+func TestStream_withMarkers(t *testing.T) {
+	s := natsServer(t, t.TempDir(), -1)
+	t.Cleanup(func() { stop(s) })
+	js, config := jetStream(t, s), found()
+	config.MaxAge, config.SubjectDeleteMarkerTTL, config.AllowRollup = time.Second, time.Hour, true
+	stream, err := js.CreateStream(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjects := []string{"e.5.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAA", "c.5", "h.5.0AAAAAAAAAAA", "d.5.1", "m.0123456789abcdef"}
+	for _, subject := range subjects {
+		if _, err := js.Publish(t.Context(), "hookbay.shop.orders."+subject, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, subject := range subjects {
+		within(t, "a marker is in the place of "+subject, func() bool {
+			m, err := stream.GetLastMsgForSubject(t.Context(), "hookbay.shop.orders."+subject)
+			return err == nil && m.Header.Get(natsjs.MarkerReasonHeader) != ""
+		})
+	}
+	config.MaxAge, config.SubjectDeleteMarkerTTL = 0, 0
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	r := join(t, s, jetstream.Options{Stream: "mine"})
+	within(t, "it has all partitions", func() bool { return r.Owned(endpoint) == jetstream.Partitions })
+	for i := range 20 {
+		r.append(t, numbered(fmt.Sprint(i), 0))
+	}
+	for range 20 {
+		r.delivered(t, r.next(t))
+	}
+	if err := r.Sweep(); err != nil {
+		t.Error(err)
+	}
+	within(t, "nothing is pending", func() bool { return r.queue.Stats().Pending == 0 })
+	if st := r.queue.Stats(); st.Dead != 0 {
+		t.Errorf("stats: %+v, want no dead letters", st)
 	}
 }

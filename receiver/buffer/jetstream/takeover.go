@@ -59,7 +59,7 @@ func (q *queue) claim(ctx context.Context, p *partition) (bool, error) {
 		m = &stored{}
 	case err != nil:
 		return false, err
-	default:
+	case !m.isMarker():
 		if before, err = decodeCursor(m.Data); err != nil {
 			return false, fmt.Errorf("cursor of partition %d: %w", p.number, err)
 		}
@@ -118,7 +118,7 @@ func (q *queue) lives(ctx context.Context, id string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if string(m.Data) != goodbye && m.Sequence != known.seq {
+		if len(m.Data) > 0 && string(m.Data) != goodbye && m.Sequence != known.seq {
 			q.hear(id, m.Sequence, string(m.Data))
 			return true, nil
 		}
@@ -165,6 +165,9 @@ func (q *queue) loadLanes(ctx context.Context, taken map[int]*partition) error {
 		}
 		stalled.Reset(stallTime)
 		loaded++
+		if isMarker(m.Headers()) {
+			continue
+		}
 		n, ok := q.names.partitionOf(m.Subject())
 		p := taken[n]
 		if !ok || p == nil {
