@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/buffer/buffertest"
@@ -94,6 +95,13 @@ func TestFull_restart(t *testing.T) {
 	}
 	r.line.freeze() // it is killed
 	js := jetStream(t, s)
+	stream, err := js.Stream(t.Context(), o.Prefix+"_shop_orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), natsjs.WithPurgeSubject(o.Prefix+".shop.orders.m.*")); err != nil { // as if some time had passed
+		t.Fatal(err)
+	}
 	for _, size := range []int{10 << 10, 1 << 10, 100, 1, 0} { // the rest of the room is dead letters
 		for {
 			letter := make([]byte, size)
@@ -158,10 +166,10 @@ func TestFull_largestEventAsDeadLetter(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := smallServer(t, t.TempDir(), int32(tc.payload), -1) //nolint:gosec // small
+			s := smallServer(t, t.TempDir(), int32(tc.payload), -1)
 			t.Cleanup(func() { stop(s) })
 			config := found()
-			config.MaxMsgSize = int32(tc.message) //nolint:gosec // small
+			config.MaxMsgSize = int32(tc.message)
 			if _, err := jetStream(t, s).CreateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}

@@ -52,7 +52,7 @@ func (q *queue) relieve(ctx context.Context, r *relief, messages []*nats.Msg) []
 		return q.withoutCopies(messages, 0)
 	case dropIdentities:
 		r.round++
-		keep := s.DeduplicationWindow >> min(r.round, 16) //nolint:gosec // small
+		keep := s.DeduplicationWindow >> min(r.round, 16)
 		q.b.o.Log.Error("Stream is full, and identities are forgotten before the end of the deduplication window: raise maxBytes",
 			"endpoint", q.name, "stream", q.names.stream, "remembered", keep)
 		err = q.dropSettled(ctx, now.Add(-keep))
