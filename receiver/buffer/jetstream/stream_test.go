@@ -197,14 +197,14 @@ func TestStream_withMarkers(t *testing.T) {
 	s := natsServer(t, t.TempDir(), -1)
 	t.Cleanup(func() { stop(s) })
 	js, config := jetStream(t, s), found()
-	config.MaxAge, config.SubjectDeleteMarkerTTL, config.AllowRollup = time.Second, time.Hour, true
+	config.SubjectDeleteMarkerTTL, config.AllowRollup = time.Hour, true
 	stream, err := js.CreateStream(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	subjects := []string{"e.5.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAA", "c.5", "h.5.0AAAAAAAAAAA", "d.5.1", "m.0123456789abcdef"}
 	for _, subject := range subjects {
-		if _, err := js.Publish(t.Context(), "hookbay.shop.orders."+subject, []byte("x")); err != nil {
+		if _, err := js.Publish(t.Context(), "hookbay.shop.orders."+subject, []byte("x"), natsjs.WithMsgTTL(time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,7 +214,7 @@ func TestStream_withMarkers(t *testing.T) {
 			return err == nil && m.Header.Get(natsjs.MarkerReasonHeader) != ""
 		})
 	}
-	config.MaxAge, config.SubjectDeleteMarkerTTL = 0, 0
+	config.SubjectDeleteMarkerTTL = 0
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
@@ -226,11 +226,11 @@ func TestStream_withMarkers(t *testing.T) {
 	for range 20 {
 		r.delivered(t, r.next(t))
 	}
-	if err := r.Sweep(); err != nil {
-		t.Error(err)
-	}
 	within(t, "nothing is pending", func() bool { return r.queue.Stats().Pending == 0 })
 	if st := r.queue.Stats(); st.Dead != 0 {
 		t.Errorf("stats: %+v, want no dead letters", st)
+	}
+	if err := r.Sweep(); err != nil {
+		t.Error(err)
 	}
 }
