@@ -28,8 +28,8 @@
 // lease's time, and hears those of all others. A partition belongs to the one of the live members that hashes highest with it, so that a member that comes
 // or goes moves only what it gets or had. An owner that sees a better one leases nothing more of that partition, waits for the attempts that are
 // under way, and writes the cursor without an owner; the other one takes it. Close does that with all at once. An owner that is not heard of for
-// a lease's time, by the clock of whoever listens, is gone: its partitions are taken from it. That it was not heard is checked with the stream's leader
-// before, lest a receiver that is deaf takes others for dead. An owner that could not send a heartbeat for four fifths of that time leases nothing
+// a lease's time, by the clock of whoever listens, is gone: its partitions are taken from it. That it was not heard is checked with the stream's leader,
+// and with a server that has this receiver's own last heartbeat, before, lest a receiver that is deaf takes others for dead. An owner that could not send a heartbeat for four fifths of that time leases nothing
 // more, and looks for what it has lost before it goes on.
 //
 // # The fence
@@ -37,6 +37,21 @@
 // Every write of a partition's state is one atomic batch that ends with the cursor, and the cursor is only stored if it follows the cursor that the
 // writer knows. Taking a partition is writing its cursor, with the next epoch. So whoever has lost a partition cannot change anything of it any more, not
 // even with a write that was sent before and arrives after: it is refused whole. Settle then returns buffer.ErrLeaseLost.
+//
+// # What is believed of a read
+//
+// A leader that is cut off from the other servers answers reads for some seconds with what it has. So that an event, a list of followers or a heartbeat is
+// not there is only believed of a server that shows in the same answer something that came later. Until one does, the event is not handed out.
+//
+// # When the servers lose what they had acknowledged
+//
+// A server that comes back with an older copy of its files, or without what it had not synced, gives numbers again that were given before. Every
+// acknowledgement is compared with the highest number that was known when its message was sent. If it is not beyond that, all partitions are lost and
+// taken again with what the stream has, and an error is logged: settled events may be delivered again, and accepted ones may be gone. (If other
+// receivers have filled the gap before this one writes at all, which it does within a tenth of a second after it is connected, it is not found.)
+//
+// A cursor that somebody has removed is made anew, from the beginning: all events that the stream still has of the partition are delivered, again if they
+// were before, and an error is logged. Delivering again is allowed, losing is not.
 //
 // # Repeats
 //
@@ -76,6 +91,14 @@
 // A stream with a limit refuses events beyond nine tenths of it, so that settlements always have room. Then delivered events that are older than the
 // window go before the end of their retention. A subject that is stuck keeps the delivered events of its partition that are younger than its head
 // from being dropped. If the servers or the account have less room than the limit, they refuse on their own, and Append returns buffer.ErrFull as well.
+//
+// Dead letters have a copy of their event, and so they may take up all the room that settlements should have. A write that is refused for want of room makes
+// some, step by step, until it is taken: delivered events beyond the window go, then the oldest dead letters, then the copies in the dead letters of the
+// write itself, then identities from within the window. All but the first is logged as an error. None of it writes anything or waits for a partition's line.
+// A heartbeat and a claim do the same, so that receivers that come back to a full stream get on.
+//
+// An event has to fit in a message as a dead letter too, else Append returns buffer.ErrTooLarge. If limits are lowered while it waits, its dead letter has
+// no copy.
 //
 // # Memory
 //
