@@ -48,7 +48,7 @@
 // A server that comes back with an older copy of its files, or without what it had not synced, gives numbers again that were given before. Every
 // acknowledgement is compared with the highest number that was known when its message was sent. If it is not beyond that, all partitions are lost and
 // taken again with what the stream has, and an error is logged: settled events may be delivered again, and accepted ones may be gone. (If other
-// receivers have filled the gap before this one writes at all, which it does within a tenth of a second after it is connected, it is not found.)
+// receivers have filled the gap before this one writes at all, which it does in a fifth of a lease's time at most, it is not found.)
 //
 // A cursor that somebody has removed is made anew, from the beginning: all events that the stream still has of the partition are delivered, again if they
 // were before, and an error is logged. Delivering again is allowed, losing is not.
