@@ -279,6 +279,12 @@ func TestHandler_answers(t *testing.T) {
 			want:        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 36\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n\r\nno: cannot store it now, send it again",
 			wantOutcome: "cannot_store",
 		},
+		"an event too large for the buffer": {
+			queue:       &fakeQueue{err: fmt.Errorf("append: %w", buffer.ErrTooLarge)},
+			request:     post("/shop/a", good, "one"),
+			want:        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 30\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nno: it is too large to be stored",
+			wantOutcome: "too_large",
+		},
 		"a closed buffer": {
 			queue:       &fakeQueue{err: buffer.ErrClosed},
 			request:     post("/shop/a", good, "one"),
