@@ -254,6 +254,9 @@ func (q *queue) checkFound(c natsjs.StreamConfig) error {
 	need(c.SubjectDeleteMarkerTTL == 0, "set no subject_delete_marker_ttl")
 	need(c.PersistMode == natsjs.DefaultPersistMode, "use a stream of the default persist_mode: what async acknowledges can be lost")
 	need(c.MaxMsgSize <= 0 || c.MaxMsgSize >= minMessage, fmt.Sprintf("set max_msg_size to -1, or to %d at least", minMessage))
+	if least := q.settings().MaxAge; q.b.o.Stream != "" && c.MaxAge > 0 && c.MaxAge < least {
+		need(false, fmt.Sprintf("set max_age to 0, or to %s at least: it drops events by their age, and they are delivered for as long", least))
+	}
 	need(c.Mirror == nil && c.SubjectTransform == nil, "use a stream without mirror and subject_transform")
 	if len(wrong) == 0 {
 		return nil

@@ -40,6 +40,8 @@ func TestStream_usedAsFound(t *testing.T) {
 		},
 		"no batches":     {func(c *natsjs.StreamConfig) { c.AllowAtomicPublish = false }, "set allow_atomic"},
 		"no lifetimes":   {func(c *natsjs.StreamConfig) { c.AllowMsgTTL = false }, "set allow_msg_ttl"},
+		"a short life":   {func(c *natsjs.StreamConfig) { c.MaxAge = time.Hour }, "set max_age to 0, or to 24h0m0s at least"},
+		"a long life":    {func(c *natsjs.StreamConfig) { c.MaxAge = 48 * time.Hour }, ""},
 		"no purge":       {func(c *natsjs.StreamConfig) { c.DenyPurge = true }, "deny_purge"},
 		"small messages": {func(c *natsjs.StreamConfig) { c.MaxMsgSize = 4096 }, "set max_msg_size"},
 		"large messages": {func(c *natsjs.StreamConfig) { c.MaxMsgSize = 100 << 10 }, ""},
