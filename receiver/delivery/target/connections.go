@@ -23,6 +23,8 @@ const (
 	// connectionAge is after how long connections are given up, also those that are always in use: the target's name may lead elsewhere by then, or a
 	// Service have other pods.
 	connectionAge = time.Minute
+	// retireAgain is after how long connections that are given up are looked at once more.
+	retireAgain = 100 * time.Millisecond
 )
 
 // connections are the connections to a target. net/http itself keeps one for as long as it is used, and so holds on to an address that the target has
@@ -64,6 +66,8 @@ func (c *connections) newGeneration(now time.Time) *generation {
 func (g *generation) retire() {
 	g.CloseIdleConnections()
 	g.pool.retire()
+	// Over HTTP/2 the end of a request is known a moment before its connection counts as idle.
+	time.AfterFunc(retireAgain, g.CloseIdleConnections)
 }
 
 func (c *connections) newTransport() *http.Transport {
