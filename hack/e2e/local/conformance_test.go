@@ -43,7 +43,7 @@ func TestJetStreamConformance(t *testing.T) {
 					Connect: func() (*client.Conn, error) {
 						return client.Connect(strings.Join(cluster.URLs(), ","), client.MaxReconnects(-1), client.ReconnectWait(50*time.Millisecond))
 					},
-					Prefix: prefix, Alone: true, Now: now, Replicas: 3, LeaseTime: 10 * time.Second, SweepInterval: -1, Log: slog.New(slog.DiscardHandler),
+					Prefix: prefix, Alone: true, StartWait: time.Minute, Now: now, Replicas: 3, LeaseTime: 10 * time.Second, SweepInterval: -1, Log: slog.New(slog.DiscardHandler),
 				})
 				if err != nil {
 					t.Fatal(err)

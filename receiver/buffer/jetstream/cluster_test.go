@@ -72,7 +72,7 @@ func TestCluster_conformance(t *testing.T) {
 		return buffertest.Place{
 			Open: func(t *testing.T) buffer.Buffer {
 				t.Helper()
-				return open(t, jetstream.Options{Connect: connect(s.ClientURL()), Prefix: prefix, Alone: true, Now: now, Replicas: 3, LeaseTime: 30 * time.Second})
+				return open(t, jetstream.Options{Connect: connect(s.ClientURL()), Prefix: prefix, Alone: true, StartWait: time.Minute, Now: now, Replicas: 3, LeaseTime: 30 * time.Second})
 			},
 			Sweep: func(t *testing.T, b buffer.Buffer) {
 				t.Helper()

@@ -57,6 +57,9 @@ type Options struct {
 	// given up when they are older than the settings say that its stream remembers. It must be off where endpoints have buffers of their own, whose
 	// receivers may merely be away. Default: the streams of other endpoints are left as they are.
 	Alone bool
+	// StartWait is how long Queue waits, on first use, for the partitions that no other receiver has, if a server is connected: until then Stats does not
+	// know of what is stored. Default: 2 s.
+	StartWait time.Duration
 	// SweepInterval is how often what is no longer kept is dropped. Default: 1 minute; negative: only when Sweep is called.
 	SweepInterval time.Duration
 	// Log receives what goes on in the background. Default: none of it.
@@ -77,6 +80,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.LeaseTime == 0 {
 		o.LeaseTime = DefaultLeaseTime
+	}
+	if o.StartWait == 0 {
+		o.StartWait = 2 * time.Second
 	}
 	if o.SweepInterval == 0 {
 		o.SweepInterval = time.Minute

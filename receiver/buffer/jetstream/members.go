@@ -44,7 +44,7 @@ func (q *queue) awaitStart() {
 	if q.b.connected() != nil {
 		return
 	}
-	timer := time.NewTimer(2 * time.Second)
+	timer := time.NewTimer(q.b.o.StartWait)
 	defer timer.Stop()
 	select {
 	case <-q.started:

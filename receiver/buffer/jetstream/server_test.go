@@ -105,7 +105,7 @@ func TestConformance(t *testing.T) {
 		return buffertest.Place{
 			Open: func(t *testing.T) buffer.Buffer {
 				t.Helper()
-				return open(t, jetstream.Options{Connect: connect(s.ClientURL()), Prefix: prefix, Alone: true, Now: now, LeaseTime: 10 * time.Second})
+				return open(t, jetstream.Options{Connect: connect(s.ClientURL()), Prefix: prefix, Alone: true, StartWait: time.Minute, Now: now, LeaseTime: 10 * time.Second})
 			},
 			Sweep: func(t *testing.T, b buffer.Buffer) {
 				t.Helper()
