@@ -146,9 +146,11 @@ func objections(s *sender, log []arrival) (problems []string, duplicates map[int
 			object("subject %d: %d events were delivered, want all %d that were acknowledged", i, p.next, s.each)
 		}
 	}
+	// Of each of the two endpoints: the attempts under way, and as many that were answered and not noted down yet.
+	const unsettled = 2 * 2 * maxInFlight
 	for lifetime, n := range duplicates {
-		if n > 2*maxInFlight {
-			object("life %d: %d events were delivered once more, but only %d can have been in flight", lifetime, n, 2*maxInFlight)
+		if n > unsettled {
+			object("life %d: %d events were delivered once more, but only %d can have been unsettled", lifetime, n, unsettled)
 		}
 	}
 	return problems, duplicates
