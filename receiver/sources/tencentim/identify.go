@@ -2,6 +2,7 @@ package tencentim
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/event"
@@ -43,12 +44,13 @@ type message struct {
 // Identify makes one event of a callback, or one of each item of a batch. It refuses what cannot be Tencent's: the body is not signed, so
 // that the receiver has no reason to keep one without form.
 func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, *source.Refusal) {
-	root, ok := source.ParseJSON(r.Body)
-	if !ok {
+	rd := readings.Get().(*reading) //nolint:forcetypeassert // The pool holds nothing else.
+	defer rd.release()
+	if _, ok := source.ScanJSON(r.Body, rd.visit); !ok {
 		return dst, notJSON
 	}
 	q := parseQuery(r.Query)
-	m := read(root)
+	m := &rd.message
 	batch := m.batch.IsArray() && strings.HasPrefix(q.command, batchPrefix)
 	switch command := m.fields[callbackCommand]; {
 	case q.command == "", command == "" && !batch:
@@ -59,7 +61,7 @@ func (s *Source) Identify(dst []event.Event, r *source.Request) ([]event.Event, 
 	if n := size(m.batch); batch && n > 0 && n <= maxBatch {
 		return s.split(dst, r, &q, m.batch), nil
 	}
-	return s.add(dst, &q, q.command, &m, r.Body), nil
+	return s.add(dst, &q, q.command, m, r.Body), nil
 }
 
 // size is the number of items in an array, else 0.
@@ -106,27 +108,57 @@ func (s *Source) add(dst []event.Event, q *query, command string, m *message, bo
 	})
 }
 
-// read takes from an object what attributes are made of. Where a key comes twice the last counts, as with most readers of JSON.
-func read(object source.Value) message {
+// reading is a message that is being read.
+type reading struct {
+	message
+	visit func(inside, key string, value source.Value) // is see
+}
+
+// readings are used again and again: they are large, and go to the heap because of visit.
+var readings = sync.Pool{New: func() any {
+	r := &reading{}
+	r.visit = r.see
+	return r
+}}
+
+func (r *reading) release() {
+	*r = reading{visit: r.visit}
+	readings.Put(r)
+}
+
+// see is what ScanJSON calls.
+func (r *reading) see(inside, key string, value source.Value) {
+	if inside == "" {
+		r.set(key, value)
+	}
+}
+
+// read takes from an item of a batch what attributes are made of.
+func read(item source.Value) message {
 	var m message
-	object.Members(func(key string, value source.Value) bool {
-		switch key {
-		case batchField:
-			m.batch = value
-		case "Info":
-			m.fields[infoAccount] = member(value, "To_Account")
-		case "CallInfo":
-			m.fields[callID] = member(value, "CallId")
-		case "PairList":
-			m.fields[pairAccount] = member(first(value), "From_Account")
-		default:
-			if f := bodyField(key); f != none {
-				m.fields[f] = value.Scalar()
-			}
-		}
+	item.Members(func(key string, value source.Value) bool {
+		m.set(key, value)
 		return true
 	})
 	return m
+}
+
+// set notes a member of a body, if it is one that matters. Where a key comes twice the last counts, as with most readers of JSON.
+func (m *message) set(key string, value source.Value) {
+	switch key {
+	case batchField:
+		m.batch = value
+	case "Info":
+		m.fields[infoAccount] = member(value, "To_Account")
+	case "CallInfo":
+		m.fields[callID] = member(value, "CallId")
+	case "PairList":
+		m.fields[pairAccount] = member(first(value), "From_Account")
+	default:
+		if f := bodyField(key); f != none {
+			m.fields[f] = value.Scalar()
+		}
+	}
 }
 
 // member is the last value of that name in an object.
