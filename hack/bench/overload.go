@@ -13,7 +13,7 @@ import (
 	"github.com/hookbay/hookbay/hack/bench/server"
 )
 
-// overload measures what becomes of callbacks when twice as many come as the receiver can take, and then half as many again.
+// overload measures what becomes of callbacks when twice as many come as the receiver can take, and then half as many again, at once and when all is delivered.
 func overload(ctx context.Context, o *options, s *report.Section) (err error) {
 	servers, generator, err := server.Halves()
 	if err != nil {
@@ -31,8 +31,8 @@ func overload(ctx context.Context, o *options, s *report.Section) (err error) {
 				return err
 			}
 			s.Overloads = append(s.Overloads, r)
-			progress("%-9s at most %.0f/s; of %.0f/s %.0f/s accepted, p99 %.0f µs, %.0f/s refused; lost %d; p99 before %.0f, after %.0f µs", source,
-				r.Saturation, r.Offered, r.Accepted, r.Latency.P99, r.Refused, r.Lost, r.Before.P99, r.After.P99)
+			progress("%-9s at most %.0f/s; of %.0f/s %.0f/s accepted, p99 %.0f µs, %.0f/s refused; lost %d; p99 before %.0f, at once %.0f, after %.0f µs", source,
+				r.Saturation, r.Offered, r.Accepted, r.Latency.P99, r.Refused, r.Lost, r.Before.P99, r.Draining.P99, r.After.P99)
 		}
 	}
 	return nil
@@ -76,11 +76,20 @@ func (o *options) flood(ctx context.Context, source string, servers, generator [
 		if err != nil {
 			return err
 		}
+		over := time.Now()
+		during, err := run(r.Saturation/2, 2*o.duration, usualConnections)
+		if err != nil {
+			return err
+		}
+		if err := arrived(ctx, sink, s); err != nil {
+			return err
+		}
+		r.Drain = report.MicrosOf(time.Since(over))
 		after, err := run(r.Saturation/2, 2*o.duration, usualConnections)
 		if err != nil {
 			return err
 		}
-		r.Before, r.After = waitsOf(before.Latency), waitsOf(after.Latency)
+		r.Before, r.Draining, r.After = waitsOf(before.Latency), waitsOf(during.Latency), waitsOf(after.Latency)
 		seconds := flood.Elapsed.Seconds()
 		r.Accepted, r.Refused = float64(flood.Accepted)/seconds, float64(flood.Refused)/seconds
 		r.Other, r.Broken, r.Unsent = flood.Other, flood.Broken, flood.Unsent

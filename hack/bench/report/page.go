@@ -40,7 +40,8 @@ each was due, so that a stall is charged to all who would have called in it. All
 processors each, so that neither takes the other's.`,
 		Latency, latencyPlots},
 	{"buffers", "Buffers and targets", buffersText, Buffers, nil},
-	{"overload", "Overload", `An open loop at twice what the receiver takes at most, while it delivers, on many connections; then at half of it again. Processors are divided as above, the target
+	{"overload", "Overload", `An open loop at twice what the receiver takes at most, while it delivers, on many connections; then at half of it: **at once**, while what has piled up
+is still being delivered, and again when all is delivered. Processors are divided as above, the target
 is on the load's side. Callbacks that find no free connection wait for one, and their latency since they were due runs. **Never sent** are those that were due and
 had found none when the time was over: it is the load that did not offer them. At the end all that was acknowledged must have
 reached the target, or wait to: different ids are counted.

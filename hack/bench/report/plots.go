@@ -91,8 +91,8 @@ func overloadPlots(s *Section) []figure {
 	if len(s.Overloads) == 0 {
 		return nil
 	}
-	var before, during, after line
-	before.name, during.name, after.name = "before", "at twice the saturation", "after"
+	var before, during, draining, after line
+	before.name, during.name, draining.name, after.name = "before", "at twice the saturation", "at once when it ends", "when all is delivered"
 	var at []float64
 	for i, o := range s.Overloads {
 		x := float64(i + 1)
@@ -100,11 +100,11 @@ func overloadPlots(s *Section) []figure {
 		for _, p := range []struct {
 			of    *line
 			value Micros
-		}{{&before, o.Before.P99}, {&during, o.Latency.P99}, {&after, o.After.P99}} {
+		}{{&before, o.Before.P99}, {&during, o.Latency.P99}, {&draining, o.Draining.P99}, {&after, o.After.P99}} {
 			p.of.points = append(p.of.points, plotter.XY{X: x, Y: max(0.001, float64(p.value)/1000)})
 		}
 	}
-	return []figure{{name: "p99", title: "p99 of the accepted, since due", x: "round", y: "ms", logY: true, at: at, lines: []line{before, during, after}}}
+	return []figure{{name: "p99", title: "p99 of the accepted, since due", x: "round", y: "ms", logY: true, at: at, lines: []line{before, during, draining, after}}}
 }
 
 func startPlots(s *Section) []figure {

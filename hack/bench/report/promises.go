@@ -118,7 +118,7 @@ func overloadGoals(s *Section) []goal {
 			}
 		}
 		gs = append(gs, s.floodGoals(source, rounds)...)
-		gs = append(gs, atMost(aboutAftermath, source+": p99 at half load after the overload, of the one before", after, 1.5, plain))
+		gs = append(gs, atMost(aboutAftermath, source+": p99 at half load when all of the overload is delivered, of the one before", after, 1.5, plain))
 	}
 	g := goal{kind: aboutLoss, what: "overload: acknowledged and lost", wanted: "0", measured: "–", verdict: unmeasured}
 	if acknowledged > 0 {

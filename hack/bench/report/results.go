@@ -88,9 +88,11 @@ type Overload struct {
 	Latency Waits `json:"latency"`
 	Service Waits `json:"service"`
 	Refusal Waits `json:"refusal"`
-	// Before and After are at half the saturation.
-	Before Waits `json:"before"`
-	After  Waits `json:"after"`
+	// Before, Draining and After are at half the saturation: before it, at once when it ends, and when all is delivered. Drain is how long that took.
+	Before   Waits  `json:"before"`
+	Draining Waits  `json:"draining"`
+	Drain    Micros `json:"drainMicroseconds"`
+	After    Waits  `json:"after"`
 	// Acknowledged are all that were accepted, in all phases; each was Delivered, is Waiting, or is Lost.
 	Acknowledged int `json:"acknowledged"`
 	Delivered    int `json:"delivered"`

@@ -118,14 +118,14 @@ func Overloads(w io.Writer, s *Section) {
 		rows = append(rows, []string{
 			o.Source, number(o.Saturation), number(o.Offered), number(o.Accepted), number(o.Refused),
 			micros(float64(o.Latency.P99)), micros(float64(o.Service.P99)), micros(float64(o.Refusal.P99)),
-			micros(float64(o.Before.P99)), micros(float64(o.After.P99)),
+			micros(float64(o.Before.P99)), micros(float64(o.Draining.P99)), micros(float64(o.Drain)), micros(float64(o.After.P99)),
 			number(float64(o.Other + o.Broken)), number(float64(o.Unsent)), mebibytes(float64(o.Peak)),
 			number(float64(o.Acknowledged)), number(float64(o.Delivered)), number(float64(o.Waiting)), number(float64(o.Lost)),
 		})
 	}
 	table(w, []string{
 		"", "saturation/s", "offered/s", "accepted/s", "503/s", "accepted, p99 since due", "since sent", "503, p99",
-		"at half load before, p99", "after", "failed otherwise", "never sent", "memory, peak", "acknowledged in all", "delivered", "waiting", "lost",
+		"at half load before, p99", "at once", "all delivered after", "then, p99", "failed otherwise", "never sent", "memory, peak", "acknowledged in all", "delivered", "waiting", "lost",
 	}, rows)
 }
 

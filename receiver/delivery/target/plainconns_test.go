@@ -182,7 +182,7 @@ func TestPlain_deadlinesDoNotStay(t *testing.T) {
 	s, all, _ := countingServer(t, false, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	h := newTarget(t, s.URL, nil)
 	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		if r := h.Send(ctx, sampleEvent(), 1); r.Class != Delivered {
 			t.Fatalf("got %+v", r)
 		}
