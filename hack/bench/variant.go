@@ -101,6 +101,10 @@ func (o *options) with(ctx context.Context, v variant, l load.Options, do func(*
 
 // measure measures a load that the server should accept.
 func (s *running) measure(ctx context.Context, l load.Options) (report.Run, error) {
+	earlier, err := s.metrics(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
 	before, err := s.Usage()
 	if err != nil {
 		return report.Run{}, err
@@ -117,16 +121,26 @@ func (s *running) measure(ctx context.Context, l load.Options) (report.Run, erro
 		return report.Run{}, fmt.Errorf("of %d callbacks %d were accepted, %d refused with 503 and %d otherwise", r.Sent, r.Accepted, r.Refused, r.Other)
 	}
 	s.stored += r.Accepted
-	if s.receiver != nil {
-		m, err := s.receiver.Metrics(ctx)
-		if err != nil {
-			return report.Run{}, err
-		}
-		if m.Stored < s.stored {
-			return report.Run{}, fmt.Errorf("of %d callbacks that were acknowledged %d were stored", s.stored, m.Stored)
-		}
+	later, err := s.metrics(ctx)
+	if err != nil {
+		return report.Run{}, err
 	}
-	return runOf(r, after.CPU-before.CPU, after.Peak), nil
+	if s.receiver != nil && later.Stored < s.stored {
+		return report.Run{}, fmt.Errorf("of %d callbacks that were acknowledged %d were stored", s.stored, later.Stored)
+	}
+	run := runOf(r, after.CPU-before.CPU, after.Peak)
+	if n := later.Syncs - earlier.Syncs; n > 0 {
+		run.Sync = report.MicrosOf(later.Syncing-earlier.Syncing) / report.Micros(n)
+	}
+	return run, nil
+}
+
+// metrics is what a receiver says of itself; nothing of a baseline.
+func (s *running) metrics(ctx context.Context) (server.Metrics, error) {
+	if s.receiver == nil {
+		return server.Metrics{}, nil
+	}
+	return s.receiver.Metrics(ctx)
 }
 
 // runOf is what a load showed of a server.

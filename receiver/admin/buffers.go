@@ -49,3 +49,12 @@ func (b *Buffers) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(b.ready, prometheus.GaugeValue, ready, s.Endpoint, s.Engine)
 	}
 }
+
+// NewSyncs returns a histogram of how long the buffer on disk waits for its syncs, in seconds.
+func NewSyncs() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "hookbay_buffer_sync_seconds",
+		Help:    "How long the syncs of the write-ahead log took. Each acknowledgement waits for one, which it shares with all others of that moment.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	})
+}

@@ -130,8 +130,12 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.probes.listener, err = listen(ctx, o.Admin); err != nil {
 		return nil, err
 	}
-	if a.buffers.disk, err = a.openDisk(ctx, &first.Config); err != nil {
+	syncs := admin.NewSyncs()
+	if a.buffers.disk, err = a.openDisk(ctx, &first.Config, syncs); err != nil {
 		return nil, err
+	}
+	if a.buffers.disk != nil {
+		reg.MustRegister(syncs)
 	}
 	connections := conns.NewMetrics(reg)
 	a.probes.listener = conns.Listen(a.probes.listener, conns.NewRoster("admin", conns.Limit(probeConnections, probeShare), connections))

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hookbay/hookbay/receiver/buffer"
 	"github.com/hookbay/hookbay/receiver/buffer/disk"
 	"github.com/hookbay/hookbay/receiver/config"
@@ -28,7 +30,7 @@ func needsDisk(c *config.Config) bool {
 }
 
 // openDisk opens the buffer on disk, if there is to be one, and tells of events that nobody will deliver because their endpoint is not configured.
-func (a *App) openDisk(ctx context.Context, c *config.Config) (buffer.Buffer, error) {
+func (a *App) openDisk(ctx context.Context, c *config.Config, syncs prometheus.Observer) (buffer.Buffer, error) {
 	if !needsDisk(c) {
 		a.tellLeftBehind()
 		return nil, nil
@@ -38,6 +40,7 @@ func (a *App) openDisk(ctx context.Context, c *config.Config) (buffer.Buffer, er
 		open = func() (buffer.Buffer, error) {
 			return asBuffer(disk.Open(disk.Options{
 				Dir: filepath.Clean(a.o.DataDir), MaxBytes: bufferBytes(c), Log: a.log, Now: a.o.Now, FS: a.o.FS, Fatal: a.o.Fatal,
+				Synced: func(took time.Duration) { syncs.Observe(took.Seconds()) },
 			}))
 		}
 	}

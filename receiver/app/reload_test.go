@@ -33,7 +33,7 @@ func TestApp_deliversWhatItAccepts(t *testing.T) {
 	for _, line := range []string{
 		`hookbay_callbacks_total{endpoint="shop/a",outcome="stored"} 2`, `hookbay_callbacks_total{endpoint="shop/a",outcome="duplicate"} 1`,
 		`hookbay_delivery_attempts_total{endpoint="shop/a",outcome="2xx"} 2`,
-		`hookbay_config_last_load_success 1`, `hookbay_config_refused_total 0`, "hookbay_buffer_bytes ", "go_goroutines ", "process_start_time_seconds ",
+		`hookbay_config_last_load_success 1`, `hookbay_config_refused_total 0`, "hookbay_buffer_bytes ", "hookbay_buffer_sync_seconds_count ", "go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(metrics, "\n"+line) {
 			t.Errorf("/metrics lacks %q", line)

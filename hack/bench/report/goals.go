@@ -126,7 +126,7 @@ const (
 
 // meaning is what a user has of it when a goal of a kind is missed.
 var meaning = map[kind]string{
-	aboutWrite: "**p50 of one connection, of a durable write's**: a caller that sends one callback at a time waits for some hundred microseconds where the disk alone " +
+	aboutWrite: "**p50 of one connection, of the sync that it waits for**: a caller that sends one callback at a time waits for some hundred microseconds where the disk alone " +
 		"takes fewer. Platforms wait for 500 ms and more, so no caller notices; it bounds how many callbacks a second one connection carries.",
 	aboutRate: "**Acknowledged/s, of bare net/http's**: when all processors are at their limit, fewer callbacks a second are acknowledged than wanted, of what a server " +
 		"answers that stores nothing. What one receiver took is in the tables below; a pace beyond that takes more receivers (`receiver.replicas`) or processors.",

@@ -48,6 +48,8 @@ type Run struct {
 	Servers Micros `json:"serversCPUMicros,omitempty"`
 	// Stored is how many bytes these servers' disks hold for each callback, all together.
 	Stored float64 `json:"storedBytesEach,omitempty"`
+	// Sync is how long the receiver's own syncs took meanwhile, on average.
+	Sync Micros `json:"syncMicros,omitempty"`
 	// Took is how long the turn lasted.
 	Took time.Duration `json:"tookNanoseconds"`
 	// Refused are callbacks that were answered 503.

@@ -18,8 +18,17 @@ func Answers(w io.Writer, s *Section) {
 		if len(c.Syncs) > 0 {
 			ours := c.Variants[len(c.Variants)-1].of(p50)
 			a, p := syncs(c)
-			fmt.Fprintf(w, "A durable write of that size takes %s (%s to %s) appended to a file, %s (%s to %s) in space that a file has already (medians of the same rounds): Hookbay's p50 is %.2f and %.2f of that.\n\n",
-				micros(a.Median), micros(a.Least), micros(a.Most), micros(p.Median), micros(p.Least), micros(p.Most), ours.Median/a.Median, ours.Median/p.Median)
+			own := c.Variants[len(c.Variants)-1].of(syncing)
+			of := func(sync Spread) string {
+				if sync.Median == 0 {
+					return "–"
+				}
+				return plain(ours.Median / sync.Median)
+			}
+			fmt.Fprintf(w, "The sync that each of Hookbay's callbacks waits for took %s (%s to %s) meanwhile, on average. One durable write of that size after the other, with nothing else going on, takes %s (%s to %s) "+
+				"appended to a file, %s (%s to %s) in space that a file has already (medians of the same rounds). Hookbay's p50 is %s, %s and %s of these.\n\n",
+				micros(own.Median), micros(own.Least), micros(own.Most), micros(a.Median), micros(a.Least), micros(a.Most), micros(p.Median), micros(p.Least), micros(p.Most),
+				of(own), of(a), of(p))
 		}
 	}
 }

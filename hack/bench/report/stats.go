@@ -48,9 +48,12 @@ func quotients(runs, base []Run, of func(Run) float64) []float64 {
 func rate(r Run) float64 { return r.Rate }
 func cpu(r Run) float64  { return float64(r.CPU) }
 func p50(r Run) float64  { return float64(r.P50) }
-func p99(r Run) float64  { return float64(r.P99) }
-func p999(r Run) float64 { return float64(r.P999) }
-func peak(r Run) float64 { return float64(r.Peak) }
+
+// syncing is how long the syncs took that the turn's callbacks waited for.
+func syncing(r Run) float64 { return float64(r.Sync) }
+func p99(r Run) float64     { return float64(r.P99) }
+func p999(r Run) float64    { return float64(r.P999) }
+func peak(r Run) float64    { return float64(r.Peak) }
 
 // of is the spread of one value of the variant's runs.
 func (v *Variant) of(value func(Run) float64) Spread { return SpreadOf(over(v.Runs, value)) }

@@ -21,6 +21,9 @@ type Metrics struct {
 	Backlog int
 	// Delivered are attempts that the target took, whatever its kind, and Attempts all.
 	Delivered, Attempts int
+	// Syncs counts those of its log, Syncing is how long all of them together took.
+	Syncs   int
+	Syncing time.Duration
 	// Disk is what the store takes, in bytes.
 	Disk int64
 	// Goroutines and Heap, in bytes, are the Go runtime's.
@@ -60,6 +63,10 @@ func (r *Receiver) Metrics(ctx context.Context) (Metrics, error) {
 	}
 	m.Attempts = int(sum("hookbay_delivery_attempts_total", "", ""))
 	m.Disk = int64(sum("hookbay_buffer_bytes", "", ""))
+	for _, s := range families["hookbay_buffer_sync_seconds"].GetMetric() {
+		m.Syncs = int(s.GetHistogram().GetSampleCount()) //nolint:gosec // a count
+		m.Syncing = time.Duration(s.GetHistogram().GetSampleSum() * float64(time.Second))
+	}
 	m.Goroutines = int(sum("go_goroutines", "", ""))
 	m.Heap = int64(sum("go_memstats_heap_inuse_bytes", "", ""))
 	return m, nil

@@ -36,6 +36,8 @@ type Options struct {
 	SweepInterval time.Duration
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
+	// Synced is told how long each sync of the write-ahead log took: what Append and Settle wait for. Default: nobody is told.
+	Synced func(took time.Duration)
 	// Fatal ends the process when the buffer can't go on: a restart recovers all that was acknowledged. It must not return. Default: it panics.
 	Fatal func(detail string)
 }

@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"time"
+
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -17,7 +19,12 @@ var zeros [fillBytes]byte
 // logFS fills new logs with zeros ahead of what is written. A durable write to what a file has already is one write of the device. One that makes
 // the file longer, or goes where room was only reserved, makes the file system write down the file's new shape, too: half as much time again on a
 // fast disk, and twice the time where each write is a trip through the network. Logs are used again, so that only the first few have to be filled.
-type logFS struct{ vfs.FS }
+//
+// It also tells how long the syncs of logs take, which is what acknowledgements and settlements wait for.
+type logFS struct {
+	vfs.FS
+	synced func(took time.Duration) // nil: nobody is told
+}
 
 // Create makes a file.
 func (f logFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -25,7 +32,7 @@ func (f logFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 	if err != nil || category != logCategory {
 		return file, err
 	}
-	return &logFile{File: file}, nil
+	return &logFile{File: file, synced: f.synced}, nil
 }
 
 // ReuseForWrite makes a new log of an old one, whose bytes are there already.
@@ -34,7 +41,7 @@ func (f logFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCate
 	if err != nil || category != logCategory {
 		return file, err
 	}
-	log := &logFile{File: file}
+	log := &logFile{File: file, synced: f.synced}
 	if info, err := file.Stat(); err == nil {
 		log.filled = info.Size()
 	}
@@ -49,6 +56,17 @@ type logFile struct {
 	vfs.File
 	written, filled int64 // bytes
 	unfilled        bool  // no more is filled
+	synced          func(took time.Duration)
+}
+
+// SyncData makes the log durable. A sync that fails is not told of: it ends the process.
+func (f *logFile) SyncData() error {
+	began := time.Now()
+	err := f.File.SyncData()
+	if err == nil && f.synced != nil {
+		f.synced(time.Since(began))
+	}
+	return err
 }
 
 // Write appends to the log.

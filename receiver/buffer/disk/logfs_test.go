@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -28,7 +29,7 @@ func writeLog(t *testing.T, f vfs.File, p []byte) {
 
 func TestLogFS_fillsLogsAheadOfWhatIsWritten(t *testing.T) {
 	mem := vfs.NewMem()
-	f, err := logFS{mem}.Create("1.log", logCategory)
+	f, err := logFS{FS: mem}.Create("1.log", logCategory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestLogFS_anOldLogIsFilledOnlyBehindItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeLog(t, old, bytes.Repeat([]byte{7}, 3000))
-	f, err := logFS{mem}.ReuseForWrite("1.log", "2.log", logCategory)
+	f, err := logFS{FS: mem}.ReuseForWrite("1.log", "2.log", logCategory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestLogFS_anOldLogIsFilledOnlyBehindItsEnd(t *testing.T) {
 }
 
 func TestLogFS_fillsNothingElse(t *testing.T) {
-	f, err := logFS{vfs.NewMem()}.Create("1.sst", compactionCategory)
+	f, err := logFS{FS: vfs.NewMem()}.Create("1.sst", compactionCategory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,5 +143,34 @@ func TestTablesByKind(t *testing.T) {
 	}
 	if !kinds[kindPending] || !kinds[kindIdentity] {
 		t.Errorf("tables begin with %v, want events and identities", kinds)
+	}
+}
+
+func TestLogFS_tellsHowLongSyncsTake(t *testing.T) {
+	told := 0
+	fs := logFS{FS: vfs.NewMem(), synced: func(took time.Duration) {
+		if told++; took < 0 {
+			t.Errorf("a sync took %s", took)
+		}
+	}}
+	made, err := fs.Create("1.log", logCategory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reused, err := fs.ReuseForWrite("1.log", "2.log", logCategory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := fs.Create("1.sst", compactionCategory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []vfs.File{made, reused, table} {
+		if err := f.SyncData(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told != 2 {
+		t.Errorf("told of %d syncs, want 2: one of each log, and none of the table", told)
 	}
 }

@@ -21,7 +21,7 @@ const cacheBytes = 64 << 20
 // pebbleOptions sizes the database for a pod of 256 MiB, whatever the backlog.
 func pebbleOptions(o Options, s *space) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                 &compactionFS{FS: vfs.OnDiskFull(logFS{o.FS}, s.waitForRoom), raw: o.FS, closed: s.closed},
+		FS:                 &compactionFS{FS: vfs.OnDiskFull(logFS{o.FS, o.Synced}, s.waitForRoom), raw: o.FS, closed: s.closed},
 		FormatMajorVersion: pebble.FormatNewest,
 		CacheSize:          cacheBytes,
 		MemTableSize:       s.memTableBytes(),
