@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -424,5 +425,25 @@ func TestKafka_takesRecordsBack(t *testing.T) {
 		if string(r.Value) == "lost" {
 			t.Error("a record is stored whose attempt had failed before")
 		}
+	}
+}
+
+// An attempt that a platform waits for, of an endpoint without a buffer, has a quarter of a second to learn that there is no topic.
+func TestKafka_noTopicIsLearntSoon(t *testing.T) {
+	c := brokers(t)
+	if err := c.DeleteTopic("events"); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		asked.Add(1)
+		return nil, nil, false // it answers as ever
+	})
+	if r := newKafka(t, c.ListenAddrs(), nil).Send(t.Context(), sampleEvent(), 1); r.Outcome != OutcomeNoTopic {
+		t.Fatalf("got %+v, want it to say that there is no topic", r)
+	}
+	if n := asked.Load(); n > topicTries+1 {
+		t.Errorf("the brokers were asked %d times for the topic, want %d", n, topicTries+1)
 	}
 }

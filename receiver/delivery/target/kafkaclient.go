@@ -26,8 +26,11 @@ const (
 	brokerDialTimeout = 3 * time.Second
 	// brokerPatience bounds how long one request may take, however long an attempt may: it is sent again.
 	brokerPatience = time.Minute
-	// topicTries is that bound for a topic that there is not: its metadata may be on their way.
-	topicTries = 2
+	// topicTries is that bound for a topic that there is not: its metadata may be on their way. Even an attempt that a platform waits for, of an endpoint
+	// without a buffer, has the time to ask that often.
+	topicTries = 1
+	// metadataPause is the least time between two requests for metadata.
+	metadataPause = 50 * time.Millisecond
 	// The pauses between these, before jitter: they double.
 	brokerPauseMin = 100 * time.Millisecond
 	brokerPauseMax = time.Second
@@ -50,7 +53,7 @@ func kafkaOptions(c *config.KafkaTarget, secrets config.Secrets, timeout time.Du
 		kgo.RecordRetries(recordTries), kgo.UnknownTopicRetries(topicTries),
 		// A broker that is silent is not waited for any longer than the attempts that wait for it.
 		kgo.ProduceRequestTimeout(patience), kgo.RequestTimeoutOverhead(patience/2 + time.Second),
-		kgo.MetadataMinAge(brokerPauseMax / 4),
+		kgo.MetadataMinAge(metadataPause),
 		kgo.RetryBackoffFn(func(tries int) time.Duration {
 			pause := min(brokerPauseMin<<min(tries, 10), brokerPauseMax)
 			return pause/2 + rand.N(pause/2) //nolint:gosec // jitter is no secret
