@@ -19,6 +19,13 @@ import (
 // all other attempts that are under way.
 const maxSubject = 2000
 
+// How often a message that no stream takes is sent again within one attempt, and after what pause: its leader may be changing. An attempt that a platform
+// waits for, of an endpoint without a buffer, has a quarter of a second to learn that there is no such stream.
+const (
+	streamTries = 2
+	streamPause = 50 * time.Millisecond
+)
+
 // JetStream publishes events to a stream, by the CloudEvents NATS binding 1.0.3.
 //
 // A message counts as delivered when the stream has acknowledged it: with as many replicas as it is declared with, a quorum of them has it. The
@@ -73,7 +80,7 @@ func (j *JetStream) Send(ctx context.Context, e *event.Event, attempt int) Resul
 	if err != nil {
 		return connectionFailure(ctx, err)
 	}
-	ack, err := link.stream.PublishMsg(ctx, m)
+	ack, err := link.stream.PublishMsg(ctx, m, jetstream.WithRetryAttempts(streamTries), jetstream.WithRetryWait(streamPause))
 	switch {
 	case err != nil:
 		deadline, _ := ctx.Deadline()
