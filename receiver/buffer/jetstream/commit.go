@@ -329,7 +329,7 @@ func (q *queue) whose(ctx context.Context, p *partition, want cursor) (uint64, e
 	got, err := decodeCursor(m.Data)
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, buffer.ErrLeaseLost // not even this receiver's any more: it is taken anew
 	case got.epoch == want.epoch && got.write == want.write:
 		return m.Sequence, nil
 	case got.epoch > want.epoch || m.Sequence > p.seq:

@@ -50,7 +50,7 @@
 // taken again with what the stream has, and an error is logged: settled events may be delivered again, and accepted ones may be gone. (If other
 // receivers have filled the gap before this one writes at all, which it does in a fifth of a lease's time at most, it is not found.)
 //
-// A cursor that somebody has removed is made anew, from the beginning: all events that the stream still has of the partition are delivered, again if they
+// A cursor that somebody has removed, or that cannot be read, is made anew, from the beginning: all events that the stream still has of the partition are delivered, again if they
 // were before, and an error is logged. Delivering again is allowed, losing is not.
 //
 // # Repeats

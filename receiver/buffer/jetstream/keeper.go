@@ -29,6 +29,7 @@ func (q *queue) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		q.noteWaiting()
 		if q.checkDue() {
 			q.check(ctx)
 		}
@@ -38,6 +39,7 @@ func (q *queue) keep(ctx context.Context) {
 
 // awaitStream checks the stream until it is as it should be. It returns false if the queue is closed before.
 func (q *queue) awaitStream(ctx context.Context) bool {
+	q.awaitConnection(ctx)
 	var pause backoff
 	for {
 		q.check(ctx)
@@ -48,6 +50,25 @@ func (q *queue) awaitStream(ctx context.Context) bool {
 			return false
 		}
 	}
+}
+
+// connectTime is how long a connection may be under way before that is told as trouble.
+const connectTime = 2 * time.Second
+
+// awaitConnection waits for the connection that is being made when a buffer is opened.
+func (q *queue) awaitConnection(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	for pause := (backoff{}); q.b.connected() != nil && pause.wait(ctx) == nil; {
+	}
+}
+
+// noteWaiting keeps in mind what waited: when the stream turns out to be gone, partitions may be lost already.
+func (q *queue) noteWaiting() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	copy(q.waited[1:], q.waited[:])
+	q.waited[0] = q.stats().Pending
 }
 
 // checkDue says that it is time to look at the stream.

@@ -98,6 +98,7 @@ type partition struct {
 	lanes   map[key]*lane
 	pending int64 // events that were read and are not settled, and kept ones
 	unread  int64 // what was there to be read when the partition was taken
+	damaged bool  // its cursor could not be read when it was taken
 
 	leased  int
 	leaving bool // nothing more is leased

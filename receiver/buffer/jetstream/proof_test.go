@@ -66,32 +66,85 @@ func TestProof_eventThatWasRemovedIsGivenUp(t *testing.T) {
 	r.delivered(t, d)
 }
 
-func TestProof_removedCursorIsToldOf(t *testing.T) {
+// A cursor that is gone, or that somebody has overwritten with what is none, is made anew: its events are delivered again, those of all others as ever.
+func TestProof_spoiltCursorIsToldOf(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spoil func(t *testing.T, stream natsjs.Stream, js natsjs.JetStream, cursors string)
+		want  string
+	}{
+		"removed": {func(t *testing.T, stream natsjs.Stream, _ natsjs.JetStream, cursors string) {
+			if err := stream.Purge(t.Context(), natsjs.WithPurgeSubject(cursors+">")); err != nil {
+				t.Fatal(err)
+			}
+		}, "Cursor of a partition is missing"},
+		"overwritten": {func(t *testing.T, _ natsjs.Stream, js natsjs.JetStream, cursors string) {
+			for n := range jetstream.Partitions {
+				if _, err := js.Publish(t.Context(), fmt.Sprint(cursors, n), []byte("junk")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "Cursor of a partition is damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := natsServer(t, t.TempDir(), -1)
+			t.Cleanup(func() { stop(s) })
+			var later atomic.Int64
+			said := &said{}
+			o := jetstream.Options{
+				Prefix: newPrefix(), LeaseTime: time.Second, Log: slog.New(slog.NewTextHandler(said, nil)),
+				Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
+			}
+			r := join(t, s, o)
+			r.append(t, numbered("a", 0))
+			r.delivered(t, r.next(t))
+			later.Store(int64(2 * time.Minute))
+			tc.spoil(t, streamOf(t, s, o), jetStream(t, s), o.Prefix+".shop.orders.c.")
+			r.append(t, numbered("a", 1))
+			for i := 0; i < 2; { // the second one, whose settlement finds that the cursor is gone, and then both
+				d := r.next(t)
+				if string(d.Event.Body) == fmt.Sprint(i) {
+					i++
+				}
+				_ = r.queue.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered})
+			}
+			if !said.has(tc.want) {
+				t.Errorf("the log does not say %q", tc.want)
+			}
+			r.append(t, numbered("b", 2))
+			for settled := false; !settled; {
+				d := r.next(t)
+				err := r.queue.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered})
+				settled = err == nil && string(d.Event.Body) == "2"
+			}
+		})
+	}
+}
+
+// Whoever starts with a cursor that cannot be read delivers what there is, in all partitions.
+func TestProof_startsWithASpoiltCursor(t *testing.T) {
 	s := natsServer(t, t.TempDir(), -1)
 	t.Cleanup(func() { stop(s) })
-	var later atomic.Int64
-	said := &said{}
-	o := jetstream.Options{
-		Prefix: newPrefix(), LeaseTime: time.Second, Log: slog.New(slog.NewTextHandler(said, nil)),
-		Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
-	}
+	o := jetstream.Options{Prefix: newPrefix(), LeaseTime: time.Second}
 	r := join(t, s, o)
-	r.append(t, numbered("a", 0))
-	r.delivered(t, r.next(t))
-	later.Store(int64(2 * time.Minute))
-	if err := streamOf(t, s, o).Purge(t.Context(), natsjs.WithPurgeSubject(o.Prefix+".shop.orders.c.>")); err != nil {
+	const subjects = 64
+	for n := range subjects {
+		r.append(t, numbered(fmt.Sprint(n), n))
+	}
+	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.append(t, numbered("a", 1))
-	for i := 0; i < 2; { // the second one, whose settlement finds that the cursor is gone, and then both
-		d := r.next(t)
-		if string(d.Event.Body) == fmt.Sprint(i) {
-			i++
-		}
-		_ = r.queue.Settle(t.Context(), d, buffer.Outcome{Verdict: buffer.Delivered})
+	if _, err := jetStream(t, s).Publish(t.Context(), o.Prefix+".shop.orders.c.5", []byte("junk")); err != nil {
+		t.Fatal(err)
 	}
-	if !said.has("Cursor of a partition is missing") {
-		t.Error("nothing is said of the cursor that somebody has removed")
+	r = join(t, s, o)
+	missing := map[string]bool{}
+	for n := range subjects {
+		missing[fmt.Sprint(n)] = true
+	}
+	for len(missing) > 0 {
+		d := r.next(t)
+		delete(missing, string(d.Event.Body))
+		r.delivered(t, d)
 	}
 }
 

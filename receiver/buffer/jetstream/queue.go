@@ -63,6 +63,7 @@ type queue struct {
 	declaredAt  time.Time // when it was last made as declared
 	lookedAt    time.Time // when it was looked at last
 	made        time.Time // when the stream was made
+	waited      [4]int64  // how many events waited here, at the last ticks of the keeper
 	lastErr     error     // what failed last in the background, nil again after a beat
 	told        string    // the trouble that was logged last
 	toldAt      time.Time // and when
@@ -226,6 +227,11 @@ func (q *queue) replace(e, again *entry) {
 func (q *queue) Stats() buffer.Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.stats()
+}
+
+// stats is called with queue.mu held.
+func (q *queue) stats() buffer.Stats {
 	var s buffer.Stats
 	oldest := int64(math.MaxInt64)
 	for _, p := range q.parts {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,10 @@ func (q *queue) check(ctx context.Context) {
 		return
 	}
 	if !q.made.Equal(info.Created) { // another one than before
+		if !q.made.IsZero() {
+			q.b.o.Log.Error("Stream was deleted, with all that waited in it, and made anew: accepted events that were not delivered are gone",
+				"endpoint", q.name, "stream", q.names.stream, "waitedHere", slices.Max(q.waited[:]))
+		}
 		for _, p := range q.parts {
 			if p != nil {
 				q.lose(p)
@@ -102,6 +107,10 @@ func (q *queue) inspect(ctx context.Context) (info *natsjs.StreamInfo, usable, w
 	}
 	info = s.CachedInfo()
 	if q.b.o.Stream != "" {
+		if of := info.Config.Metadata[metaEndpoint]; of != "" && of != q.name {
+			return info, fmt.Errorf("stream: %s is the one that was made for the events of %s: name one of %s's own, or leave stream empty to have one made",
+				q.names.stream, of, q.name), nil
+		}
 		return info, q.checkFound(info.Config), nil
 	}
 	if usable = q.checkOurs(info.Config); usable != nil {
@@ -278,9 +287,14 @@ func (q *queue) explainStream(err error) error {
 		return err
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("%w: its JetStream is silent: start the servers with JetStream (-js), most of them, and let the user publish to $JS.API.>: %w", errAway, err)
-	default:
-		return fmt.Errorf("%w: %w", errAway, err)
 	}
+	if why := q.b.connected(); why != nil {
+		return fmt.Errorf("%w: %w", errAway, why)
+	}
+	if why := q.b.nc.LastError(); errors.Is(why, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w", errAway, why)
+	}
+	return fmt.Errorf("%w: %w", errAway, err)
 }
 
 // declaredError is NATS's refusal of what the options say.
@@ -298,7 +312,7 @@ func (q *queue) explainDeclared(done string, err error) error {
 	field := ""
 	switch api.ErrorCode {
 	case 10074, 10005: // not clustered; no suitable peers
-		field = fmt.Sprintf("replicas: %d servers cannot be had, write as many as there are, such as 1 or 3: ", q.b.o.Replicas)
+		field = fmt.Sprintf("replicas: %d servers cannot be had, write as many as there are, which is 1 if the server is alone: ", q.b.o.Replicas)
 	case 10047, 10028, 10002, 10023:
 		field = fmt.Sprintf("maxBytes: the account or the servers have no room for %d bytes in %d replicas: ", q.b.o.MaxBytes, q.b.o.Replicas)
 	case 10065:

@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ func TestStream_usedAsFound(t *testing.T) {
 		},
 		"writes that are acknowledged before they are stored": {
 			func(c *natsjs.StreamConfig) { c.PersistMode, c.AllowAtomicPublish = natsjs.AsyncPersistMode, false }, "persist_mode",
+		},
+		"another endpoint's": {
+			func(c *natsjs.StreamConfig) { c.Metadata = map[string]string{"hookbay.dev/endpoint": "shop/other"} }, "mine is the one that was made for the events of shop/other",
 		},
 		"none": {nil, "make it"},
 	}
@@ -175,7 +179,8 @@ func TestOpen_refuses(t *testing.T) {
 func TestStream_madeAgain(t *testing.T) {
 	s := natsServer(t, t.TempDir(), -1)
 	t.Cleanup(func() { stop(s) })
-	o := jetstream.Options{Prefix: newPrefix(), LeaseTime: time.Second}
+	said := &said{}
+	o := jetstream.Options{Prefix: newPrefix(), LeaseTime: time.Second, Log: slog.New(slog.NewTextHandler(said, nil))}
 	r := join(t, s, o)
 	r.append(t, numbered("a", 0), numbered("a", 1))
 	d := r.next(t)
@@ -191,6 +196,9 @@ func TestStream_madeAgain(t *testing.T) {
 	})
 	if d := r.next(t); string(d.Event.Body) != "2" {
 		t.Errorf("event %s is handed out, want 2", d.Event.Body)
+	}
+	if !said.has("Stream was deleted") {
+		t.Error("nothing is said of the stream that somebody has deleted")
 	}
 }
 

@@ -28,24 +28,29 @@ func (q *queue) takeOver(ctx context.Context, numbers []int) error {
 			taken[p.number] = p
 		}
 	}
-	if err := errors.Join(errs...); errors.Is(err, buffer.ErrFull) {
-		q.relieve(ctx, &q.claimRelief, nil) // and the next round goes on
+	// One that cannot be had holds up no other: this round's trouble is told, and the next one tries again.
+	unclaimed := errors.Join(errs...)
+	if errors.Is(unclaimed, buffer.ErrFull) {
+		q.relieve(ctx, &q.claimRelief, nil)
 	}
 	if len(taken) == 0 {
-		return errors.Join(errs...)
+		return unclaimed
 	}
 	// Should this fail, they have this receiver's name and are claimed again.
 	if err := q.loadLanes(ctx, taken); err != nil {
-		return err
+		return errors.Join(unclaimed, err)
 	}
+	clear(errs)
 	inParallel(slices.Collect(maps.Values(taken)), func(p *partition) { errs[p.number] = q.count(ctx, p) })
-	if err := errors.Join(errs...); err != nil {
-		return err
+	for n, err := range errs {
+		if err != nil {
+			delete(taken, n)
+		}
 	}
-	if !q.install(taken, falls) {
+	if len(taken) > 0 && !q.install(taken, falls) {
 		return errors.New("the stream has fallen back meanwhile")
 	}
-	return nil
+	return errors.Join(unclaimed, errors.Join(errs...))
 }
 
 // claim writes this receiver's name into a partition's cursor, if no other lives that has it.
@@ -61,7 +66,7 @@ func (q *queue) claim(ctx context.Context, p *partition) (bool, error) {
 		return false, err
 	case !m.isMarker():
 		if before, err = decodeCursor(m.Data); err != nil {
-			return false, fmt.Errorf("cursor of partition %d: %w", p.number, err)
+			before, p.damaged = cursor{}, true // as if there were none: delivering again is allowed, and nobody could go on otherwise
 		}
 	}
 	if before.owner != "" && before.owner != q.member {
@@ -216,8 +221,12 @@ func (q *queue) count(ctx context.Context, p *partition) error {
 	}
 	if p.stored.epoch == 1 && first != nil {
 		if at, ok := appendedAt(first.Subject); ok && q.b.o.Now().Sub(at) > skew {
-			q.b.o.Log.Error("Cursor of a partition is missing, which somebody has removed from the stream: all its events are delivered, again if they were before",
-				"endpoint", q.name, "stream", q.names.stream, "subject", q.names.cursor(p.number), "events", there)
+			log := q.b.o.Log.With("endpoint", q.name, "stream", q.names.stream, "subject", q.names.cursor(p.number), "events", there)
+			if p.damaged {
+				log.Error("Cursor of a partition is damaged, or was written by somebody else: all its events are delivered, again if they were before")
+			} else {
+				log.Error("Cursor of a partition is missing, which somebody has removed from the stream: all its events are delivered, again if they were before")
+			}
 		}
 	}
 	p.unread = max(there-int64(p.aheadN), 0) //nolint:gosec // a count of events
