@@ -53,14 +53,11 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{Addr: l.Addr().String(), options: o, program: program, log: &process.Tail{}}
-	if err := l.Close(); err != nil {
-		return nil, err
-	}
+	b := &Broker{Addr: address, options: o, program: program, log: &process.Tail{}}
 	return b, b.Start(ctx)
 }
 

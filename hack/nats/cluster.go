@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,7 +59,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	addresses, err := freeAddresses(ctx, 4*c.options.Nodes)
+	addresses, err := process.FreeAddresses(ctx, 4*c.options.Nodes)
 	if err != nil {
 		return err
 	}
@@ -155,20 +154,6 @@ func (c *Cluster) Close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddresses are addresses that a program may listen on, again and again.
-func freeAddresses(ctx context.Context, n int) ([]string, error) {
-	addresses := make([]string, 0, n)
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }() // all at the end, so that they differ
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }
 
 // poll calls check until it returns nil, ctx ends or the node does.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/hookbay/hookbay/hack/process"
 )
 
 // stopTimeout is how long the manager may take to end.
@@ -34,7 +35,7 @@ type manager struct {
 func startManager(ctx context.Context, o options, kubeconfig, log string) (*manager, error) {
 	m := &manager{log: log, client: &http.Client{Timeout: 30 * time.Second}, ended: make(chan error, 1)}
 	var err error
-	if m.metrics, err = freeAddress(ctx); err != nil {
+	if m.metrics, err = process.FreeAddress(ctx); err != nil {
 		return nil, err
 	}
 	out, err := os.OpenFile(filepath.Clean(log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -59,16 +60,6 @@ func startManager(ctx context.Context, o options, kubeconfig, log string) (*mana
 		return err == nil, m.alive()
 	})
 	return m, err
-}
-
-// freeAddress finds a port that nobody has now.
-func freeAddress(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // alive is an error when the process has ended by itself.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hookbay/hookbay/hack/bench/load"
+	"github.com/hookbay/hookbay/hack/process"
 	"github.com/hookbay/hookbay/receiver/config"
 )
 
@@ -54,14 +54,11 @@ func StartReceiver(ctx context.Context, o ReceiverOptions) (*Receiver, error) {
 	if err := o.write(); err != nil {
 		return nil, err
 	}
-	listen, err := freeAddress(ctx)
+	addresses, err := process.FreeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
+	listen, admin := addresses[0], addresses[1]
 	r := &Receiver{Admin: admin, Started: time.Now()}
 	r.Process, err = start(exec.CommandContext(ctx, o.Program, //nolint:gosec // the program to be measured
 		"-config", filepath.Join(o.Dir, "config.json"), "-secrets-dir", filepath.Join(o.Dir, "secrets"), "-data-dir", filepath.Join(o.Dir, "data"),
@@ -125,16 +122,6 @@ func (o *ReceiverOptions) write() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(o.Dir, "config.json"), document, 0o600)
-}
-
-// freeAddress finds a port that nobody has now.
-func freeAddress(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // pause waits for d, or until ctx ends.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hookbay/hookbay/hack/process"
 )
 
 // receiver is a hookbay run that tests start, kill and start again, on the same addresses and the same data.
@@ -177,12 +178,11 @@ func post(t *testing.T, r *http.Request, err error) (int, http.Header, string) {
 // freeAddress is an address that a program may listen on, again and again.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 // tail keeps the last lines of a log.

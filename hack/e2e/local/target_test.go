@@ -52,7 +52,7 @@ type target struct {
 
 func newTarget(t *testing.T) *target {
 	t.Helper()
-	tgt := &target{addr: "127.0.0.1:0", answer: answerWith(http.StatusOK), has: map[string]bool{}, conns: map[net.Conn]bool{}}
+	tgt := &target{addr: freeAddress(t), answer: answerWith(http.StatusOK), has: map[string]bool{}, conns: map[net.Conn]bool{}}
 	tgt.up(t)
 	t.Cleanup(func() {
 		if tgt.server != nil {
@@ -75,7 +75,6 @@ func (tgt *target) up(t *testing.T) {
 		listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", tgt.addr)
 		return err
 	})
-	tgt.addr = listener.Addr().String()
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: tgt, ConnState: tgt.track, ReadHeaderTimeout: patience}}
 	server.Start()
 	tgt.server = server
