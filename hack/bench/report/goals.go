@@ -126,7 +126,7 @@ const (
 
 // meaning is what a user has of it when a goal of a kind is missed.
 var meaning = map[kind]string{
-	aboutWrite: "**p50 of one connection, of the sync that it waits for**: a caller that sends one callback at a time waits for some hundred microseconds where the disk alone " +
+	aboutWrite: "**p50 of one connection, of a durable write's**: a caller that sends one callback at a time waits for some hundred microseconds where the disk alone " +
 		"takes fewer. Platforms wait for 500 ms and more, so no caller notices; it bounds how many callbacks a second one connection carries.",
 	aboutRate: "**Acknowledged/s, of bare net/http's**: when all processors are at their limit, fewer callbacks a second are acknowledged than wanted, of what a server " +
 		"answers that stores nothing. What one receiver took is in the tables below; a pace beyond that takes more receivers (`receiver.replicas`) or processors.",
@@ -139,7 +139,7 @@ var meaning = map[kind]string{
 	aboutFlood: "**p99 of the accepted in an overload**: at twice of what the receiver can take, one in a hundred of those that it accepts is answered after more than half of the " +
 		"platform's time limit. An answer beyond the whole limit counts as failed for the platform; if it sends the callback again, that is recognized as the same event.",
 	aboutLoss:      "**Acknowledged and lost**: an event that a platform was told is safe is gone. This is a defect: please report it.",
-	aboutAftermath: "**p99 afterwards**: answers are still slower than before when all of an overload is delivered. The table below has both, in milliseconds.",
+	aboutAftermath: "**p99 afterwards**: for some seconds after an overload, until what has piled up is delivered, answers are slower than before it. The table below has all, in milliseconds.",
 	aboutMemory:    "**Resident memory**: the receiver takes more memory than wanted; give it a larger request and limit than the default.",
 	aboutStart:     "**Ready after SIGKILL**: after a crash a receiver takes callbacks later than wanted. Meanwhile other replicas take them, or platforms fail to deliver them.",
 	aboutSoak: "**Soak**: something grew in the course of the run. If it goes on growing, a receiver that works for weeks needs more of it: watch it in " +

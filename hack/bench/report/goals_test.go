@@ -51,7 +51,7 @@ func TestAtLeast(t *testing.T) {
 
 // TestGoals_unmeasured: a goal must not vanish because nobody measured it.
 func TestGoals_unmeasured(t *testing.T) {
-	count := map[string]int{"answers": 6, "end-to-end": 2, "latency": 2, "overload": 7, "start": 5, "soak": 4}
+	count := map[string]int{"answers": 6, "end-to-end": 2, "latency": 2, "overload": 9, "start": 5, "soak": 4}
 	for name, of := range map[string]func(*Section) []goal{
 		"answers": answerGoals, "end-to-end": endToEndGoals, "latency": latencyGoals, "overload": overloadGoals, "start": startGoals, "soak": soakGoals,
 	} {
@@ -73,7 +73,7 @@ func TestOverloadGoals(t *testing.T) {
 	round := func(source string, change func(*Overload)) Overload {
 		o := Overload{
 			Source: source, Offered: 1000, Accepted: 500, Refused: 500, Acknowledged: 10_000, Latency: Waits{P99: 300_000}, Service: Waits{P99: 200_000},
-			Before: Waits{P99: 10}, After: Waits{P99: 12},
+			Before: Waits{P99: 10}, Draining: Waits{P99: 14}, After: Waits{P99: 12},
 		}
 		if change != nil {
 			change(&o)
@@ -85,33 +85,38 @@ func TestOverloadGoals(t *testing.T) {
 		rounds             []Overload
 		wantDue, wantSent  string // of the first source in rounds
 		wantLost, wantNext string
+		wantAfter          string // when all is delivered
 	}{
-		"Lazada, within 250 ms only since sent": {thrice(round("Lazada", nil)), missed, met, met, met},
-		"Tencent IM has four times as long":     {thrice(round("TencentIM", nil)), met, met, met, met},
+		"Lazada, within 250 ms only since sent": {thrice(round("Lazada", nil)), missed, met, met, met, met},
+		"Tencent IM has four times as long":     {thrice(round("TencentIM", nil)), met, met, met, met, met},
 		"all that was offered was taken": {
 			thrice(round("Lazada", func(o *Overload) { o.Accepted, o.Refused = 960, 40 })),
-			"not judged: it took all that was offered, in 3 of 3 rounds", "not judged: it took all that was offered, in 3 of 3 rounds", met, met,
+			"not judged: it took all that was offered, in 3 of 3 rounds", "not judged: it took all that was offered, in 3 of 3 rounds", met, met, met,
 		},
 		"the load had too few connections": {
 			thrice(round("Lazada", func(o *Overload) { o.Refused, o.Unsent = 0, 10_000 })),
 			"not judged: the load had too few connections to offer more than the receiver can take; up to 50 % of the callbacks never found one free, in 3 of 3 rounds",
-			met, met, met,
+			met, met, met, met,
 		},
-		"few never found a connection": {thrice(round("Lazada", func(o *Overload) { o.Unsent = 1000 })), missed, met, met, met},
-		"one round":                    {[]Overload{round("Lazada", nil)}, "not judged: 1 round", "not judged: 1 round", "not judged: 1 round", "not judged: 1 round"},
+		"few never found a connection": {thrice(round("Lazada", func(o *Overload) { o.Unsent = 1000 })), missed, met, met, met, met},
+		"slower while the backlog drains": {
+			thrice(round("Lazada", func(o *Overload) { o.Draining.P99 = 16 })), missed, met, met, missed, met,
+		},
+		"slower even then": {thrice(round("Lazada", func(o *Overload) { o.Draining.P99, o.After.P99 = 16, 16 })), missed, met, met, missed, missed},
+		"one round":        {[]Overload{round("Lazada", nil)}, "not judged: 1 round", "not judged: 1 round", "not judged: 1 round", "not judged: 1 round", "not judged: 1 round"},
 		"one round that lost": {
-			[]Overload{round("Lazada", func(o *Overload) { o.Lost = 1 })}, "not judged: 1 round", "not judged: 1 round", missed, "not judged: 1 round",
+			[]Overload{round("Lazada", func(o *Overload) { o.Lost = 1 })}, "not judged: 1 round", "not judged: 1 round", missed, "not judged: 1 round", "not judged: 1 round",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gs := overloadGoals(&Section{Settings: map[string]string{"overload": "20s"}, Overloads: test.rounds})
 			first := 0
 			if test.rounds[0].Source == "TencentIM" {
-				first = 3
+				first = 4
 			}
-			got := []string{gs[first].verdict, gs[first+1].verdict, gs[first+2].verdict, gs[len(gs)-1].verdict}
-			if diff := cmp.Diff([]string{test.wantDue, test.wantSent, test.wantNext, test.wantLost}, got); diff != "" {
-				t.Errorf("verdicts since due, since sent, afterwards, and of what is lost (-want +got):\n%s", diff)
+			got := []string{gs[first].verdict, gs[first+1].verdict, gs[first+2].verdict, gs[first+3].verdict, gs[len(gs)-1].verdict}
+			if diff := cmp.Diff([]string{test.wantDue, test.wantSent, test.wantNext, test.wantAfter, test.wantLost}, got); diff != "" {
+				t.Errorf("verdicts since due, since sent, afterwards, when all is delivered, and of what is lost (-want +got):\n%s", diff)
 			}
 		})
 	}
