@@ -39,6 +39,9 @@ func TestApp_deliversWhatItAccepts(t *testing.T) {
 			t.Errorf("/metrics lacks %q", line)
 		}
 	}
+	if strings.Contains(metrics, "\nhookbay_buffer_sync_seconds_count 0\n") {
+		t.Error("no sync was measured, although events were stored")
+	}
 	if err := f.end(); err != nil {
 		t.Error(err)
 	}

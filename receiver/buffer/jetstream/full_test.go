@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hookbay/hookbay/receiver/buffer"
@@ -118,22 +117,6 @@ func TestFull_restart(t *testing.T) {
 	if st := again.queue.Stats(); st.Pending != 0 {
 		t.Errorf("stats: %+v, want nothing pending", st)
 	}
-}
-
-// smallServer takes messages of a size at most.
-func smallServer(t *testing.T, dir string, largest int32, port int) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		ServerName: "one", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, MaxPayload: largest,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the NATS server does not start")
-	}
-	return s
 }
 
 // largest appends the largest event that is taken.

@@ -68,7 +68,7 @@ func (q *queue) noteWaiting() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	copy(q.waited[1:], q.waited[:])
-	q.waited[0] = q.stats().Pending
+	q.waited[0] = q.pending()
 }
 
 // checkDue says that it is time to look at the stream.

@@ -227,18 +227,12 @@ func (q *queue) replace(e, again *entry) {
 func (q *queue) Stats() buffer.Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stats()
-}
-
-// stats is called with queue.mu held.
-func (q *queue) stats() buffer.Stats {
-	var s buffer.Stats
+	s := buffer.Stats{Pending: q.pending()}
 	oldest := int64(math.MaxInt64)
 	for _, p := range q.parts {
 		if p == nil {
 			continue
 		}
-		s.Pending += p.pending
 		s.Dead += p.dead
 		for _, e := range p.window {
 			if !e.done {
@@ -252,7 +246,6 @@ func (q *queue) stats() buffer.Stats {
 			}
 		}
 	}
-	s.Pending += q.unread()
 	for _, a := range q.appended {
 		oldest = min(oldest, a.received)
 	}
@@ -260,6 +253,17 @@ func (q *queue) stats() buffer.Stats {
 		s.Oldest = time.Unix(0, oldest).UTC()
 	}
 	return s
+}
+
+// pending counts what waits here. It is called with queue.mu held.
+func (q *queue) pending() int64 {
+	n := q.unread()
+	for _, p := range q.parts {
+		if p != nil {
+			n += p.pending
+		}
+	}
+	return n
 }
 
 // unread counts the events that are to be read yet. What others append is known when a reader hears of it.

@@ -20,8 +20,14 @@ import (
 // natsServer runs a server in this process.
 func natsServer(t testing.TB, dir string, port int) *server.Server {
 	t.Helper()
+	return smallServer(t, dir, server.MAX_PAYLOAD_SIZE, port)
+}
+
+// smallServer is one that takes messages of a size at most.
+func smallServer(t testing.TB, dir string, largest int32, port int) *server.Server {
+	t.Helper()
 	s, err := server.NewServer(&server.Options{
-		ServerName: "one", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, DontListen: false,
+		ServerName: "one", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, MaxPayload: largest,
 	})
 	if err != nil {
 		t.Fatal(err)
