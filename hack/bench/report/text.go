@@ -37,6 +37,7 @@ unless it says otherwise.
 | other settings of the garbage collector | no gain |
 | a second commit that is applied while the first is synced | 1 to 2 µs more, and fewer a second |
 | longer waits of the store before it compacts | no gain |
+| a commit that is woken by the callback that makes its group large enough, instead of a look every 60 µs | 1 to 2 µs more, and no more a second |
 
 | taken | gained |
 |---|---|
@@ -47,6 +48,7 @@ unless it says otherwise.
 | lanes of deliveries in memory, instead of read from the store | 17 µs an event, from end to end |
 | an HTTP client for plain targets, without net/http's transport | 19 µs an event |
 | one pass over the JSON, and no copy of it | about 2 µs |
-| a group of callbacks waits for those that were just answered, where many come | about 1 µs |
+| a group of callbacks waits for more, where many come | about 1 µs |
+| – for half of those that come at a time, instead of for all | 46,900 instead of 43,000 a second; 36,500 instead of 23,000 at 32 connections, 24,500 instead of 12,000 at 16 |
 | what is being settled takes no place of an attempt | from 0.97 to 1.0 of the proxy, from end to end |
 `

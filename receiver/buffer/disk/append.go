@@ -176,8 +176,9 @@ func (a *appender) runCommitter() {
 
 // gather waits until the group is worth a commit.
 func (a *appender) gather() {
-	a.groups.yield(a.length)
-	a.groups.wait(a.length)
+	crowd := a.groups.crowd(a.length())
+	yield(a.length)
+	await(crowd, a.length)
 }
 
 func (a *appender) length() int {
@@ -276,12 +277,13 @@ func (a *appender) fill(batch *pebble.Batch, requests []*request, now time.Time)
 	}
 	at := uint64Value(stamp(now))
 	for _, r := range requests {
-		if r.queue.settings().DeduplicationWindow <= 0 {
+		length := r.queue.settings().DeduplicationWindow
+		if length <= 0 {
 			continue
 		}
 		for _, it := range r.items {
 			if it.seq > 0 {
-				key = appendIdentityKey(key[:0], r.queue.number, r.queue.window.add(it.id, now), it.id)
+				key = appendIdentityKey(key[:0], r.queue.number, r.queue.window.add(it.id, now, length), it.id)
 				must(batch.Set(key, at, nil))
 			}
 		}

@@ -73,13 +73,6 @@ func appendIdentityKey(dst []byte, queue, bucket uint32, id event.ID) []byte {
 	return append(dst, id[:]...)
 }
 
-// bucketSize is how much time the identities of one bucket span. Larger: fewer look-ups for each event. Smaller: less kept beyond the window.
-const bucketSize = 4 * time.Hour
-
-func bucketOf(t time.Time) uint32 {
-	return uint32(max(t.Unix(), 0) / int64(bucketSize/time.Second)) //nolint:gosec // seconds by 14400 fit until the year 1960000
-}
-
 // stamp is a time as keys hold it: nanoseconds since 1970, never negative, so that keys sort as the times do.
 func stamp(t time.Time) uint64 {
 	if t.Before(time.Unix(0, 0)) {

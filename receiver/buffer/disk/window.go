@@ -21,6 +21,10 @@ const (
 	falsePositives = 0.01
 	// warmChunk is how many identities are read between two turns for the committer.
 	warmChunk = 1000
+	// A bucket takes identities in for half of the window's length, within these. Longer: fewer look-ups for each event. Shorter: less is kept beyond
+	// the window.
+	shortestBucket = time.Minute
+	longestBucket  = 4 * time.Hour
 )
 
 // window is a queue's deduplication window. What was appended is on disk; memory holds filters that tell, for nearly every new identity, that it need
@@ -32,9 +36,9 @@ type window struct {
 	buckets []*bucket // ascending
 }
 
-// bucket is the identities appended within one bucketSize.
+// bucket is the identities appended from a minute on, until the next bucket begins.
 type bucket struct {
-	number   uint32
+	number   uint32 // the minute since 1970 in which it began
 	filters  []*bloom.BloomFilter
 	last     uint // how many are in the last filter
 	complete bool // the filters hold all that is on disk
@@ -63,6 +67,16 @@ func (b *bucket) mayHold(id event.ID) bool {
 		}
 	}
 	return false
+}
+
+// began is the beginning of the bucket's first minute.
+func (b *bucket) began() time.Time {
+	return time.Unix(int64(b.number)*60, 0)
+}
+
+// bucketLength is for how long a bucket of a window takes identities in.
+func bucketLength(window time.Duration) time.Duration {
+	return min(max(window/2, shortestBucket), longestBucket)
 }
 
 // bucketPrefix is the beginning of all identity keys of a bucket.
@@ -137,23 +151,31 @@ func (w *window) fill(db *pebble.DB, b *bucket, closed <-chan struct{}) error {
 }
 
 // add notes what is appended now and returns its bucket. A clock that went back goes on with the newest bucket, so that buckets stay in order.
-func (w *window) add(id event.ID, now time.Time) (number uint32) {
+func (w *window) add(id event.ID, now time.Time, length time.Duration) (number uint32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	number = bucketOf(now)
-	if n := len(w.buckets); n == 0 || w.buckets[n-1].number < number {
-		w.buckets = append(w.buckets, &bucket{number: number, complete: true})
+	if n := len(w.buckets); n == 0 || !now.Before(w.buckets[n-1].began().Add(bucketLength(length))) {
+		minute := uint32(max(now.Unix()/60, 0)) //nolint:gosec // minutes fit until the year 10136
+		w.buckets = append(w.buckets, &bucket{number: minute, complete: true})
 	}
 	b := w.buckets[len(w.buckets)-1]
 	b.add(id)
 	return b.number
 }
 
-// candidates returns the buckets of the window that may hold an identity, the newest first.
-func (w *window) candidates(dst []uint32, id event.ID, oldest uint32) []uint32 {
+// ended is a time from which on nothing was added to a bucket: the end of the minute in which the next one began.
+func (w *window) ended(i int) time.Time {
+	if i+1 < len(w.buckets) {
+		return w.buckets[i+1].began().Add(shortestBucket)
+	}
+	return w.buckets[i].began().Add(longestBucket) // the window may have been longer when it began
+}
+
+// candidates returns the buckets that may hold an identity appended since then, the newest first.
+func (w *window) candidates(dst []uint32, id event.ID, since time.Time) []uint32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := len(w.buckets) - 1; i >= 0 && w.buckets[i].number >= oldest; i-- {
+	for i := len(w.buckets) - 1; i >= 0 && w.ended(i).After(since); i-- {
 		if w.buckets[i].mayHold(id) {
 			dst = append(dst, w.buckets[i].number)
 		}
@@ -164,7 +186,7 @@ func (w *window) candidates(dst []uint32, id event.ID, oldest uint32) []uint32 {
 // seen says whether id was appended less than length ago.
 func (w *window) seen(db *pebble.DB, id event.ID, now time.Time, length time.Duration) (bool, error) {
 	var few [8]uint32
-	for _, number := range w.candidates(few[:0], id, bucketOf(now.Add(-length))) {
+	for _, number := range w.candidates(few[:0], id, now.Add(-length)) {
 		value, closer, err := db.Get(appendIdentityKey(make([]byte, 0, 32), w.number, number, id))
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
@@ -186,13 +208,13 @@ func (w *window) seen(db *pebble.DB, id event.ID, now time.Time, length time.Dur
 	return false, nil
 }
 
-// expire forgets the buckets that are wholly older than the window and returns the first that stays.
+// expire forgets the buckets that are wholly older than the window, and returns the first number that stays.
 func (w *window) expire(now time.Time, length time.Duration) (first uint32, dropped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	first = bucketOf(now.Add(-length))
 	n := 0
-	for n < len(w.buckets) && w.buckets[n].number < first {
+	for n < len(w.buckets) && !w.ended(n).After(now.Add(-length)) {
+		first = w.buckets[n].number + 1
 		n++
 	}
 	w.buckets = append([]*bucket(nil), w.buckets[n:]...)

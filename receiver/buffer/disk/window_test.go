@@ -36,10 +36,10 @@ func TestWindow_filtersAfterRestart(t *testing.T) {
 
 	b, q = openQueueAt(t, Options{FS: fs})
 	w := &q.(*queue).window
-	oldest := bucketOf(time.Now().Add(-time.Hour))
+	since := time.Now().Add(-time.Hour)
 	unknown := func() (found int) {
 		for i := range n {
-			found += len(w.candidates(nil, numbered(n + i)[0].ID, oldest))
+			found += len(w.candidates(nil, numbered(n + i)[0].ID, since))
 		}
 		return found
 	}
@@ -78,6 +78,66 @@ func TestBucket_manyIdentities(t *testing.T) {
 		if !b.mayHold(id(i)) {
 			t.Fatalf("identity %d is forgotten", i)
 		}
+	}
+}
+
+// TestWindow_keepsLittleMoreThanItsLength has one event a second for a while, against a clock of its own: each repeat within the window's length is found,
+// and what is kept for that is not much more.
+func TestWindow_keepsLittleMoreThanItsLength(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		before, length time.Duration
+		most           time.Duration // of what is kept
+		buckets        int
+	}{
+		{"a short window", 5 * time.Minute, 5 * time.Minute, 9 * time.Minute, 4},
+		{"one that is shorter than a bucket can be", 10 * time.Second, 10 * time.Second, 4 * time.Minute, 4},
+		{"one that was made shorter", 3 * time.Hour, 5 * time.Minute, 9 * time.Minute, 4},
+		{"one that was made longer", 2 * time.Minute, 20 * time.Minute, 32 * time.Minute, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			now := time.Unix(1772366405, 0)
+			b, err := Open(Options{Dir: "data", FS: vfs.NewMem(), SweepInterval: -1, Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = b.Close() })
+			n := 0
+			run := func(length time.Duration, seconds int) *queue {
+				q, err := b.Queue("shop/orders", buffer.Settings{DeduplicationWindow: length, Retention: time.Hour, DeadRetention: time.Hour, MaxAge: time.Hour})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range seconds {
+					now = now.Add(time.Second)
+					if got, err := q.Append(t.Context(), numbered(n)); err != nil || got.Stored != 1 {
+						t.Fatalf("event %d: %+v, %v", n, got, err)
+					}
+					if n++; n%60 == 0 {
+						if err := b.Sweep(); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				return q.(*queue)
+			}
+			run(test.before, 400)
+			q := run(test.length, 3600)
+			if err := b.Sweep(); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(q.window.buckets); got > test.buckets {
+				t.Errorf("%d buckets, want at most %d", got, test.buckets)
+			}
+			if got := now.Sub(q.window.buckets[0].began()); got > test.most || got < test.length {
+				t.Errorf("identities of the last %v are kept, want between %v and %v", got, test.length, test.most)
+			}
+			for age := time.Duration(0); age < test.length; age += 7 * time.Second {
+				if got, err := q.Append(t.Context(), numbered(n-1-int(age/time.Second))); err != nil || got.Duplicates != 1 {
+					t.Fatalf("a repeat after %v: %+v, %v", age, got, err)
+				}
+			}
+		})
 	}
 }
 
