@@ -178,7 +178,7 @@ func (a *appender) runCommitter() {
 func (a *appender) gather() {
 	crowd := a.groups.crowd(a.length())
 	yield(a.length)
-	await(crowd, a.length)
+	awaitHalf(crowd, a.length)
 }
 
 func (a *appender) length() int {

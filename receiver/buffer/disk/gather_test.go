@@ -21,7 +21,7 @@ func TestWhatACommitWaitsFor(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g, looks := gathering{last: test.last}, 0
-				await(g.crowd(test.waiting), func() int {
+				awaitHalf(g.crowd(test.waiting), func() int {
 					looks++
 					return test.arriving[min(looks, len(test.arriving))-1]
 				})
@@ -36,9 +36,32 @@ func TestWhatACommitWaitsFor(t *testing.T) {
 func TestACommitDoesNotWaitForWhoStaysAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, began := gathering{last: 64}, time.Now()
-		await(g.crowd(0), func() int { return 1 })
+		awaitHalf(g.crowd(0), func() int { return 1 })
 		if took := time.Since(began); took < gatherTime || took > gatherTime+gatherPause { // by the bubble's clock
 			t.Errorf("waited for %v, want %v", took, gatherTime)
+		}
+	})
+}
+
+func TestSettlementsWaitForAsManyAsTheLastOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gathering
+		for _, waiting := range []int{20, 21, 30} {
+			g.last = waiting
+			if g.awaitAll(func() int { return waiting }); g.goal != waiting+1 {
+				t.Errorf("after %d settlements %d are waited for, want one more", waiting, g.goal)
+			}
+		}
+		began := time.Now()
+		if g.awaitAll(func() int { return 17 }); time.Since(began) < gatherTime { // by the bubble's clock
+			t.Error("did not wait for those that stay away")
+		}
+		if g.goal != 17 {
+			t.Errorf("then %d are waited for, want as many as there were", g.goal)
+		}
+		g.last = manySettle - 1
+		if g.awaitAll(func() int { t.Error("few settle: nobody is to be waited for"); return 0 }); g.goal != 17 {
+			t.Errorf("then %d are waited for", g.goal)
 		}
 	})
 }

@@ -97,7 +97,7 @@ func (q *queue) Settle(_ context.Context, d *buffer.Delivery, o buffer.Outcome) 
 func (q *queue) settle(l *lease, c change) error {
 	s := &settlement{lease: l, change: c, turn: make(chan bool, 1)}
 	if q.line.join(s) || <-s.turn {
-		await(q.line.groups.crowd(q.line.length()), q.line.length)
+		q.line.groups.awaitAll(q.line.length)
 		group := q.line.take() // its first is s
 		q.commit(group)
 		q.line.pass()
