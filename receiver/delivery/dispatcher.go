@@ -65,10 +65,7 @@ type Dispatcher struct {
 	turn chan struct{}
 	// slots holds one for each attempt under way. What is being settled has none: it waits for the disk, not for the target.
 	slots chan struct{}
-
-	mu sync.Mutex
-	// workers counts those that run, idle those of them that wait for an event.
-	workers, idle int
+	crew  crew
 }
 
 // New returns a Dispatcher that does nothing before Run.
@@ -99,6 +96,7 @@ func New(o Options) *Dispatcher {
 		share:   &share{of: o.Memory},
 		turn:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, o.Policy.MaxInFlight),
+		crew:    crew{most: workersPerSlot * o.Policy.MaxInFlight},
 	}
 	d.breaker = newBreaker(breakerOptions{
 		limit: o.Policy.MaxInFlight, unordered: o.Policy.Unordered, rand: o.Rand, metrics: d.metrics, report: d.report,
@@ -128,19 +126,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, d.breaker.retire)()
 	defer d.breaker.retire()
 	var wg sync.WaitGroup
-	d.mu.Lock()
-	d.startWorker(ctx, attempts, &wg)
-	d.mu.Unlock()
+	d.crew.join()
+	wg.Go(func() { d.work(ctx, attempts, &wg) })
 	wg.Wait()
 	d.report.dead.close()
-}
-
-// startWorker is called with the lock held. A worker started on demand stays: the pool grows to what the endpoint's traffic has
-// needed at once, so a quiet endpoint has one goroutine, and a busy one starts none for an event.
-func (d *Dispatcher) startWorker(ctx, attempts context.Context, wg *sync.WaitGroup) {
-	d.workers++
-	d.idle++
-	wg.Go(func() { d.work(ctx, attempts, wg) })
 }
 
 // work is one worker. ctx ends the leasing, attempts ends the attempts under way.
@@ -150,19 +139,14 @@ func (d *Dispatcher) work(ctx, attempts context.Context, wg *sync.WaitGroup) {
 		if !ok {
 			return
 		}
-		d.mu.Lock()
-		d.idle--
-		if d.idle == 0 && d.workers < workersPerSlot*d.o.Policy.MaxInFlight {
-			d.startWorker(ctx, attempts, wg)
+		if d.crew.begin() {
+			wg.Go(func() { d.work(ctx, attempts, wg) })
 		}
-		d.mu.Unlock()
-
 		d.attempt(attempts, lease, leave)
 		d.share.give(len(lease.Event.Body))
-
-		d.mu.Lock()
-		d.idle++
-		d.mu.Unlock()
+		if !d.crew.end(d.o.Now()) {
+			return
+		}
 	}
 }
 

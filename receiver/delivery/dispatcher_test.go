@@ -88,9 +88,9 @@ func pass(t *testing.T, d time.Duration) {
 }
 
 func (r *running) started() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.workers
+	r.crew.mu.Lock()
+	defer r.crew.mu.Unlock()
+	return r.crew.workers
 }
 
 func TestDispatcher_order(t *testing.T) {
@@ -192,6 +192,48 @@ func TestDispatcher_poolGrowsOnDemandOnly(t *testing.T) {
 		// One is at work, one waits, and one more may start while the first is between Settle and Next.
 		if got, _, _ := q.counts(); got != 50 || d.started() > 3 {
 			t.Errorf("got %d outcomes by %d workers, want 50 by 2 or 3", got, d.started())
+		}
+	})
+}
+
+func TestDispatcher_poolShrinksAfterABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []event.Event
+		for i := range 20 {
+			events = append(events, sampleEvent(string(rune('a'+i)), 1))
+		}
+		q := newMemoryQueue(events...)
+		slow := targetFunc(func(ctx context.Context, e *event.Event, _ int) target.Result {
+			if e.Type != "z1" {
+				sleep(ctx, time.Second)
+			}
+			return accepted
+		})
+		d := run(t, Options{Queue: q, Policy: Policy{MaxInFlight: 64}, Target: slow})
+		pass(t, 2*time.Second)
+		if got := d.started(); got != 21 {
+			t.Fatalf("got %d workers, want 21: twenty that sent and one that waited", got)
+		}
+		for range 3 * int(crewRest/time.Second) {
+			pass(t, time.Second)
+			for range 3 {
+				q.add(sampleEvent("z", 1))
+			}
+		}
+		pass(t, time.Second)
+		if got := d.started(); got > 3 {
+			t.Errorf("got %d workers after a while with an event at a time, want 2 or 3", got)
+		}
+		if got, _, _ := q.counts(); got != 110 {
+			t.Errorf("got %d outcomes, want 110", got)
+		}
+		// Another burst finds as many workers as it needs.
+		for i := range 20 {
+			q.add(sampleEvent(string(rune('a'+i)), 2))
+		}
+		pass(t, time.Second)
+		if got, _, _ := q.counts(); got != 130 {
+			t.Errorf("got %d outcomes a second later, want 130: all at once", got)
 		}
 	})
 }
