@@ -68,11 +68,12 @@ type Handler struct {
 
 // NewHandler returns a Handler without endpoints.
 func NewHandler(o Options) *Handler {
+	connections := cmp.Or(o.MaxConnections, conns.Limit(mostConnections, connectionsShare))
 	h := &Handler{
 		maxBody:        cmp.Or(o.MaxBody, 1<<20),
 		requestTimeout: cmp.Or(o.RequestTimeout, 5*time.Second),
 		room:           room{most: cmp.Or(o.MaxBytes, 64<<20)},
-		roster:         conns.NewRoster("callbacks", cmp.Or(o.MaxConnections, conns.Limit(mostConnections, connectionsShare)), o.Connections),
+		roster:         conns.NewRoster("callbacks", connections, o.Connections),
 		metrics:        o.Metrics,
 		log:            o.Log,
 		now:            o.Now,
@@ -86,7 +87,7 @@ func NewHandler(o Options) *Handler {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.pace.delay = newScheduler().delay
+	h.pace.crowd, h.pace.delay = crowdOf(connections), newScheduler().delay
 	h.metrics.watch(&h.room)
 	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody), patience: newPatience()} }
 	h.table.Store(&table{})

@@ -22,8 +22,12 @@ const (
 // long each took, and how many were waiting when it came. Their ratio is the time that one more in the queue costs, and that times the number that wait
 // now is the prediction. It never refuses while few wait, so a wrong prediction can't outlive the load that it was made from.
 //
+// However fast the store is, those that wait hold a connection each. Where they hold half of all for as long as the prediction looks ahead, that is no
+// burst, and the surplus is refused as well: on the other half others hear at once that it is too much, rather than to find no connection.
+//
 // All endpoints with a buffer share one, as they share the disk and the processors.
 type pace struct {
+	crowd   int64 // how many are too many to wait for long; 0: there is no such number
 	waiting atomic.Int64
 	// each is the time in seconds that one more in the queue costs, as the bits of a float64; 0: not known, no reason to refuse.
 	each atomic.Uint64
@@ -46,12 +50,18 @@ func (p *pace) full(half, elapsed time.Duration, now time.Time) bool {
 	if waiting < alwaysStored {
 		return false
 	}
+	if p.crowd > 0 && waiting >= p.crowd && now.UnixNano()-p.crowdedSince.Load() > int64(half) {
+		return true
+	}
 	wait := slack * float64(waiting+1) * math.Float64frombits(p.each.Load())
 	// While nothing leaves the queue, it is best guessed that this goes on for as long as it has lasted.
 	still := time.Duration(now.UnixNano() - max(p.progress.Load(), p.crowdedSince.Load()))
 	wait = max(wait, 2*still.Seconds()) + math.Float64frombits(p.unseen.Load())
 	return elapsed.Seconds()+wait > half.Seconds()
 }
+
+// crowdOf is how many of so many connections may have a callback that waits, for long.
+func crowdOf(connections int) int64 { return int64(max(connections/2, 2*alwaysStored)) }
 
 // place is a callback's place in the queue.
 type place struct {

@@ -110,6 +110,40 @@ func TestPace_burst(t *testing.T) {
 	}
 }
 
+// Where the store is fast, those that wait for it in an overload take no more than their half of the connections; a burst may take more.
+func TestPace_crowd(t *testing.T) {
+	const capacity, connections = 40_000, 2000 // 2000 wait for 50 ms
+	newModel := func() *storeModel {
+		m := newStoreModel(5*time.Millisecond, capacity/200)
+		m.p.crowd = crowdOf(connections)
+		return m
+	}
+	m := newModel()
+	if refused, _ := m.offer(2*capacity, 40*time.Millisecond); refused != 0 {
+		t.Errorf("%d callbacks of a burst were refused", refused)
+	}
+	if len(m.queue) <= connections/2 {
+		t.Fatalf("%d of a burst wait: this tests nothing", len(m.queue))
+	}
+	m = newModel()
+	m.offer(2*capacity, 2*lazadaHalf) // it begins as a burst does
+	m.waits = nil
+	refused, offered := m.offer(2*capacity, 5*time.Second)
+	if len(m.queue) > connections/2 || m.longest() > 40*time.Millisecond {
+		t.Errorf("%d callbacks wait, and waited for %s, while half of the %d connections are for those that don't", len(m.queue), m.longest(), connections)
+	}
+	if stored := len(m.waits); stored < capacity*5*99/100 || refused < offered*49/100 {
+		t.Errorf("%d callbacks of %d were stored and %d refused, want half of them each", stored, offered, refused)
+	}
+	m.offer(capacity/10, lazadaHalf)
+	if refused, _ := m.offer(capacity/2, 5*time.Second); refused != 0 {
+		t.Errorf("%d callbacks were refused after the overload", refused)
+	}
+	if most := crowdOf(10); most <= alwaysStored {
+		t.Errorf("of few connections %d may wait, and %d always may", most, alwaysStored)
+	}
+}
+
 // A slow disk that stores all that wait in each commit refuses nobody, as all are answered in time.
 func TestPace_slowDisk(t *testing.T) {
 	m := newStoreModel(80*time.Millisecond, 1<<20)
