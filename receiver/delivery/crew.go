@@ -9,8 +9,8 @@ import (
 const crewRest = 10 * time.Second
 
 // crew counts an endpoint's workers. There are as many as its traffic needs at once: one is started when nobody is left to wait for the next event, and those that
-// were not needed for crewRest end. So a quiet endpoint has one goroutine, a busy one starts none for an event, and what a target's slow
-// moment has called for doesn't stay.
+// were not needed for crewRest end, one with each event that is done with. So an endpoint that nothing has come to yet has one goroutine, a busy one starts none for an
+// event, and what a target's slow moment has called for doesn't stay. One that falls silent after it keeps the others asleep until events come again.
 type crew struct {
 	most int // workers
 

@@ -87,7 +87,8 @@ func NewHandler(o Options) *Handler {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.pace.crowd, h.pace.delay = crowdOf(connections), newScheduler().delay
+	h.pace.delay = newScheduler().delay
+	h.pace.hold(connections, h.roster.Open)
 	h.metrics.watch(&h.room)
 	h.callbacks.New = func() any { return &callback{buf: make([]byte, 0, smallBody), patience: newPatience()} }
 	h.table.Store(&table{})

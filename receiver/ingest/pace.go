@@ -22,12 +22,13 @@ const (
 // long each took, and how many were waiting when it came. Their ratio is the time that one more in the queue costs, and that times the number that wait
 // now is the prediction. It never refuses while few wait, so a wrong prediction can't outlive the load that it was made from.
 //
-// However fast the store is, those that wait hold a connection each. Where they hold half of all for as long as the prediction looks ahead, that is no
-// burst, and the surplus is refused as well: on the other half others hear at once that it is too much, rather than to find no connection.
+// However fast the store is, those that wait hold a connection each. Where they have held half of all for as long as the prediction looks ahead, which is no
+// burst, and the others are taken, too, the surplus is refused as well: callers hear that it is too much, rather than to find no connection.
 //
 // All endpoints with a buffer share one, as they share the disk and the processors.
 type pace struct {
-	crowd   int64 // how many are too many to wait for long; 0: there is no such number
+	crowd   int64       // how many are too many to wait for long, where short says so
+	short   func() bool // whether there are hardly any connections left; nil: never
 	waiting atomic.Int64
 	// each is the time in seconds that one more in the queue costs, as the bits of a float64; 0: not known, no reason to refuse.
 	each atomic.Uint64
@@ -35,6 +36,8 @@ type pace struct {
 	unseen atomic.Uint64
 	// crowdedSince is when the queue became longer than alwaysStored, progress when the last callback left a longer one; Unix nanoseconds.
 	crowdedSince, progress atomic.Int64
+	// heldSince is when a crowd began to wait, likewise; 0: there is none.
+	heldSince atomic.Int64
 
 	mu     sync.Mutex     // guards what follows
 	delay  func() float64 // how long goroutines wait for a processor since the last call, in seconds; nil: not at all
@@ -50,7 +53,7 @@ func (p *pace) full(half, elapsed time.Duration, now time.Time) bool {
 	if waiting < alwaysStored {
 		return false
 	}
-	if p.crowd > 0 && waiting >= p.crowd && now.UnixNano()-p.crowdedSince.Load() > int64(half) {
+	if waiting >= p.crowd && p.lasting(half, now) {
 		return true
 	}
 	wait := slack * float64(waiting+1) * math.Float64frombits(p.each.Load())
@@ -60,8 +63,17 @@ func (p *pace) full(half, elapsed time.Duration, now time.Time) bool {
 	return elapsed.Seconds()+wait > half.Seconds()
 }
 
-// crowdOf is how many of so many connections may have a callback that waits, for long.
-func crowdOf(connections int) int64 { return int64(max(connections/2, 2*alwaysStored)) }
+// lasting says whether a crowd has waited for so long, and connections are short.
+func (p *pace) lasting(half time.Duration, now time.Time) bool {
+	since := p.heldSince.Load()
+	return since != 0 && now.UnixNano()-since > int64(half) && p.short()
+}
+
+// hold begins to refuse crowds where nearly all of so many connections are open.
+func (p *pace) hold(connections int, open func() int) {
+	p.crowd = int64(max(connections/2, 2*alwaysStored))
+	p.short = func() bool { return open() >= connections-connections/8 }
+}
 
 // place is a callback's place in the queue.
 type place struct {
@@ -75,15 +87,28 @@ func (p *pace) enter(now time.Time) place {
 	if n == alwaysStored {
 		p.crowdedSince.Store(now.UnixNano())
 	}
+	if p.short != nil && n >= p.crowd && p.heldSince.Load() == 0 {
+		p.heldSince.Store(now.UnixNano())
+	}
 	return place{ahead: n, since: now}
 }
 
 // giveUp leaves without having been to the store: nothing is learned from that.
-func (p *pace) giveUp() { p.waiting.Add(-1) }
+func (p *pace) giveUp() { p.out() }
+
+// out takes one out of the queue and returns how many are left. What a store takes at once is less than seven eighths of a crowd: a crowd that has
+// shrunk to less than an eighth is gone.
+func (p *pace) out() (left int64) {
+	left = p.waiting.Add(-1)
+	if left < p.crowd/8 && p.heldSince.Load() != 0 {
+		p.heldSince.Store(0)
+	}
+	return left
+}
 
 // leave ends the wait. now is asked for only if many wait.
 func (p *pace) leave(at place, now func() time.Time) {
-	left := p.waiting.Add(-1)
+	left := p.out()
 	switch {
 	case left < alwaysStored-1:
 		if p.each.Load() != 0 {

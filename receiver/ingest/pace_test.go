@@ -110,20 +110,30 @@ func TestPace_burst(t *testing.T) {
 	}
 }
 
-// Where the store is fast, those that wait for it in an overload take no more than their half of the connections; a burst may take more.
+// Where the store is fast, those that wait for it in an overload take no more than their half of the connections, once there are hardly any others. A
+// burst may take more.
 func TestPace_crowd(t *testing.T) {
 	const capacity, connections = 40_000, 2000 // 2000 wait for 50 ms
+	open := connections
 	newModel := func() *storeModel {
 		m := newStoreModel(5*time.Millisecond, capacity/200)
-		m.p.crowd = crowdOf(connections)
+		m.p.hold(connections, func() int { return open })
 		return m
 	}
-	m := newModel()
-	if refused, _ := m.offer(2*capacity, 40*time.Millisecond); refused != 0 {
-		t.Errorf("%d callbacks of a burst were refused", refused)
+	burst := func(m *storeModel) {
+		t.Helper()
+		if refused, _ := m.offer(2*capacity, 40*time.Millisecond); refused != 0 {
+			t.Errorf("%d callbacks of a burst were refused", refused)
+		}
+		if len(m.queue) <= connections/2 {
+			t.Fatalf("%d of a burst wait: this tests nothing", len(m.queue))
+		}
 	}
-	if len(m.queue) <= connections/2 {
-		t.Fatalf("%d of a burst wait: this tests nothing", len(m.queue))
+	m := newModel()
+	m.offer(capacity*9/10, 5*time.Second) // many wait all the time
+	for range 3 {
+		burst(m)
+		m.offer(capacity/2, time.Second)
 	}
 	m = newModel()
 	m.offer(2*capacity, 2*lazadaHalf) // it begins as a burst does
@@ -139,8 +149,15 @@ func TestPace_crowd(t *testing.T) {
 	if refused, _ := m.offer(capacity/2, 5*time.Second); refused != 0 {
 		t.Errorf("%d callbacks were refused after the overload", refused)
 	}
-	if most := crowdOf(10); most <= alwaysStored {
-		t.Errorf("of few connections %d may wait, and %d always may", most, alwaysStored)
+	open = connections * 3 / 4
+	m.offer(2*capacity, 2*lazadaHalf)
+	if len(m.queue) <= connections/2 {
+		t.Errorf("no more than %d wait although there are connections for others", len(m.queue))
+	}
+	for few, want := range map[int]int64{1: 2 * alwaysStored, 256: 128} {
+		if m.p.hold(few, nil); m.p.crowd != want {
+			t.Errorf("of %d connections %d may have callbacks that wait, want %d", few, m.p.crowd, want)
+		}
 	}
 }
 

@@ -152,11 +152,12 @@ func (a *appender) enqueue(r *request) error {
 // runCommitter owns the sequence and the deduplication.
 func (a *appender) runCommitter() {
 	defer a.b.guard()
-	for {
+	for last := false; !last; {
 		select {
 		case <-a.wake:
 			a.gather()
 		case <-a.quit:
+			last = true // nothing is enqueued after this
 		}
 		for {
 			requests := a.take()
@@ -165,11 +166,6 @@ func (a *appender) runCommitter() {
 			}
 			a.commit(requests)
 			a.gather()
-		}
-		select {
-		case <-a.quit:
-			return
-		default:
 		}
 	}
 }
