@@ -38,8 +38,7 @@ unless it says otherwise.
 | a second commit that is applied while the first is synced | 1 to 2 µs more, and fewer a second |
 | longer waits of the store before it compacts | no gain |
 | a commit that is woken by the callback that makes its group large enough, instead of a look every 60 µs | 1 to 2 µs more, and no more a second |
-| a lower priority (` + "`nice`" + ` 4 and 10) for threads that flush and compact | p99 at half load 2.9 and 6.0 instead of 5.4 ms (Lazada), 4.9 and 5.0 instead of 4.2 ms (Tencent IM) |
-| shorter turns of the processor (0.1 to 1 ms, by ` + "`sched_setattr`" + `) for all threads | p99 at half load 3.4 to 4.4 instead of 3.5 ms (Lazada), 3.8 to 5.5 instead of 4.1 ms (Tencent IM) |
+| a lower priority (` + "`nice`" + ` 5 and 19) for threads that flush and compact | p99 at half load mostly 2.4 to 3.3 instead of 4.6 to 4.9 ms, in single rounds up to 21 ms instead of 8: who waits for such a thread waits for longer |
 
 | taken | gained |
 |---|---|
