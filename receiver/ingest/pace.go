@@ -69,7 +69,7 @@ func (p *pace) lasting(half time.Duration, now time.Time) bool {
 	return since != 0 && now.UnixNano()-since > int64(half) && p.short()
 }
 
-// hold begins to refuse crowds where nearly all of so many connections are open.
+// hold has lasting crowds refused where nearly all of so many connections are open.
 func (p *pace) hold(connections int, open func() int) {
 	p.crowd = int64(max(connections/2, 2*alwaysStored))
 	p.short = func() bool { return open() >= connections-connections/8 }
@@ -96,8 +96,8 @@ func (p *pace) enter(now time.Time) place {
 // giveUp leaves without having been to the store: nothing is learned from that.
 func (p *pace) giveUp() { p.out() }
 
-// out takes one out of the queue and returns how many are left. What a store takes at once is less than seven eighths of a crowd: a crowd that has
-// shrunk to less than an eighth is gone.
+// out takes one out of the queue and returns how many are left. A crowd that has shrunk to an eighth is gone: a store that takes nearly all of one at once can take
+// the next.
 func (p *pace) out() (left int64) {
 	left = p.waiting.Add(-1)
 	if left < p.crowd/8 && p.heldSince.Load() != 0 {

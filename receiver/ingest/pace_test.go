@@ -154,10 +154,21 @@ func TestPace_crowd(t *testing.T) {
 	if len(m.queue) <= connections/2 {
 		t.Errorf("no more than %d wait although there are connections for others", len(m.queue))
 	}
-	for few, want := range map[int]int64{1: 2 * alwaysStored, 256: 128} {
-		if m.p.hold(few, nil); m.p.crowd != want {
-			t.Errorf("of %d connections %d may have callbacks that wait, want %d", few, m.p.crowd, want)
+}
+
+// The bound of crowds comes from that of connections, and so does what is short.
+func TestHandler_crowd(t *testing.T) {
+	for connections, want := range map[int]int64{1: 2 * alwaysStored, 256: 128} {
+		if h := NewHandler(Options{MaxConnections: connections}); h.pace.crowd != want {
+			t.Errorf("of %d connections %d may have callbacks that wait, want %d", connections, h.pace.crowd, want)
 		}
+	}
+	h := NewHandler(Options{MaxConnections: 256})
+	for open := range 256 {
+		if got, want := h.pace.short(), open >= 224; got != want {
+			t.Fatalf("of 256 connections %d are open, and they are short: %t, want %t", open, got, want)
+		}
+		h.roster.Enter(func() {})
 	}
 }
 

@@ -47,8 +47,8 @@ had found none when the time was over: it is the load that did not offer them. A
 reached the target, or wait to: different ids are counted.
 
 **Each source has limits of its own**: a receiver refuses what it expects to take longer than half of the platform's time limit, 250 ms for Lazada and 1 s for Tencent IM. So four times
-as many callbacks of Tencent IM wait in the receiver before it refuses the first, each on a connection; where that is more than there are connections, none is refused,
-callers wait for one another, and "since due" tells of the load more than of the receiver.`,
+as many callbacks of Tencent IM may wait in the receiver before it refuses the first, each on a connection. Where half of the connections that it may have are taken by those for as long as that, it refuses the others, too; what comes
+until then waits in the load for a free connection, and shows in "since due".`,
 		Overloads, overloadPlots},
 	{"start", "Start and memory", `How long it takes from the start of the program until ` + "`/readyz`" + ` says that callbacks can be stored, with events waiting on its disk that came in by HTTP before: after
 a stop in good order, and after SIGKILL in the middle of a load. Each start is followed by a count: all that was acknowledged must be there. Memory
