@@ -16,9 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	// The roots that public certificates are checked against where the system has none, as in an image that holds this program alone.
-	_ "golang.org/x/crypto/x509roots/fallback"
-
 	"github.com/hookbay/hookbay/receiver/app"
 	"github.com/hookbay/hookbay/receiver/config"
 )

@@ -27,6 +27,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/publicroots"
 )
 
 const (
@@ -119,6 +120,7 @@ func (c *Conn) options(ctx context.Context, o Options) nats.Options {
 	n.ReconnectErrCB = func(_ *nats.Conn, err error) { c.failed(err) }
 	n.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { c.asynchronous(err) }
 	n.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	publicroots.Provide() // a server may ask for TLS whatever its URL says
 	c.addLogin(&n)
 	return n
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hookbay/hookbay/receiver/config"
 	"github.com/hookbay/hookbay/receiver/event"
+	"github.com/hookbay/hookbay/receiver/publicroots"
 )
 
 const defaultTimeout = 10 * time.Second
@@ -113,6 +114,9 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	roots, err := rootCAs(cfg.CABundleFile, secrets)
 	if err != nil {
 		return nil, err
+	}
+	if roots == nil && u.Scheme == "https" {
+		publicroots.Provide()
 	}
 	address := ""
 	if h.plain = newPlain(h.request, h.constant); h.plain != nil {

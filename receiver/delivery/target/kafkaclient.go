@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/hookbay/hookbay/receiver/config"
+	"github.com/hookbay/hookbay/receiver/publicroots"
 )
 
 const (
@@ -79,6 +80,9 @@ func kafkaDialer(c *config.KafkaTarget, secrets config.Secrets, g guard) (func(c
 	var err error
 	if conf.RootCAs, err = c.TLS.Roots(secrets); err != nil {
 		return nil, fmt.Errorf("target.kafka.tls.%w", err)
+	}
+	if conf.RootCAs == nil {
+		publicroots.Provide()
 	}
 	own, err := c.TLS.Certificate(secrets)
 	if err != nil {
