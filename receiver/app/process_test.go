@@ -15,3 +15,11 @@ func TestSetUpProcess(t *testing.T) {
 		t.Error("the default logger still writes")
 	}
 }
+
+func TestThreads(t *testing.T) {
+	for processors, want := range map[int]int{1: 3, 2: 3, 3: 4, 8: 9} {
+		if got := threads(processors); got != want {
+			t.Errorf("%d processors: %d threads, want %d", processors, got, want)
+		}
+	}
+}
