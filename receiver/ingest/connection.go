@@ -122,7 +122,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	if first {
 		c.reads.wanted = time.Now().Add(idleTimeout)
 	}
-	if c.reads.due(time.Now) {
+	if c.reads.due(time.Until) {
 		if err := c.Conn.SetReadDeadline(c.reads.wanted); err != nil {
 			return 0, err
 		}
@@ -141,7 +141,7 @@ func (c *connection) Write(p []byte) (int, error) {
 	if state(c.state.Load()) == fresh {
 		return len(p), nil
 	}
-	if c.writes.due(time.Now) {
+	if c.writes.due(time.Until) {
 		if err := c.Conn.SetWriteDeadline(c.writes.wanted); err != nil {
 			return 0, err
 		}

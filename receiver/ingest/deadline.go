@@ -13,12 +13,12 @@ type deadline struct{ wanted, set time.Time }
 const toleranceShare = 16
 
 // due says whether the wanted deadline must be set now. The caller then does so.
-func (d *deadline) due(now func() time.Time) bool {
+func (d *deadline) due(until func(time.Time) time.Duration) bool {
 	if d.wanted.Equal(d.set) {
 		return false
 	}
 	if !d.wanted.IsZero() && !d.set.IsZero() && d.set.Before(d.wanted) {
-		if d.wanted.Sub(d.set) <= d.wanted.Sub(now())/toleranceShare {
+		if d.wanted.Sub(d.set) <= until(d.wanted)/toleranceShare {
 			return false
 		}
 	}

@@ -25,7 +25,7 @@ func TestDeadline_isSetWhereItMatters(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			d := deadline{set: tt.set, wanted: tt.wanted}
-			if got := d.due(func() time.Time { return now }); got != tt.want {
+			if got := d.due(func(t time.Time) time.Duration { return t.Sub(now) }); got != tt.want {
 				t.Errorf("due: %t, want %t", got, tt.want)
 			}
 			if tt.want && !d.set.Equal(tt.wanted) {

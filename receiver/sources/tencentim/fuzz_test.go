@@ -2,6 +2,7 @@ package tencentim
 
 import (
 	"bytes"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,5 +57,33 @@ func FuzzIdentify(f *testing.F) {
 			return
 		}
 		sourcetest.CheckEvents(t, body, events)
+	})
+}
+
+// FuzzQuery wants what net/url reads of a query, where that takes it: of each parameter the first that is not empty.
+func FuzzQuery(f *testing.F) {
+	for _, raw := range []string{
+		"", "&", "=", "&&=&", "Sign", "Sign=", "Sign==", "Sign&Sign=a", "Sign=&Sign=b=c&Sign=d", "ClientIP=%31%2e+&ClientIP", "ClientIP=+",
+		"SdkAppid=1&CallbackCommand=A.B&Sign=ab&RequestTime=17&ClientIP=::1&OptPlatform=iOS&contenttype=json",
+	} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		values, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		first := func(name string) string {
+			for _, value := range values[name] {
+				if value != "" {
+					return value
+				}
+			}
+			return ""
+		}
+		want := query{first("SdkAppid"), first("CallbackCommand"), first("Sign"), first("RequestTime"), first("ClientIP"), first("OptPlatform")}
+		if got := parseQuery(raw); got != want {
+			t.Errorf("%q: got %+v, want %+v", raw, got, want)
+		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hookbay/hookbay/receiver/source"
@@ -41,36 +40,60 @@ type query struct {
 func parseQuery(raw string) query {
 	var q query
 	for raw != "" {
-		var pair string
-		pair, raw, _ = strings.Cut(raw, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		var into *string
-		switch name {
-		case "SdkAppid":
-			into = &q.sdkAppID
-		case "CallbackCommand":
-			into = &q.command
-		case "Sign":
-			into = &q.sign
-		case "RequestTime":
-			into = &q.requestTime
-		case "ClientIP":
-			into = &q.clientIP
-		case "OptPlatform":
-			into = &q.optPlatform
+		var name, value string
+		var escaped bool
+		name, value, raw, escaped = nextParameter(raw)
+		into := q.parameter(name)
+		if into == nil || *into != "" {
+			continue
 		}
-		if into != nil && *into == "" {
+		if *into = value; escaped {
 			*into = unescape(value)
 		}
 	}
 	return q
 }
 
+// nextParameter takes the first parameter off a query, in one pass: of what is done for a callback before its body is read, this is the most.
+func nextParameter(raw string) (name, value, rest string, escaped bool) {
+	end, equals := 0, -1
+	for ; end < len(raw) && raw[end] != '&'; end++ {
+		switch raw[end] {
+		case '=':
+			if equals < 0 {
+				equals = end
+			}
+		case '%', '+':
+			escaped = true
+		}
+	}
+	if rest = raw[min(end+1, len(raw)):]; equals < 0 {
+		return raw[:end], "", rest, escaped
+	}
+	return raw[:equals], raw[equals+1 : end], rest, escaped
+}
+
+// parameter is where a parameter's text belongs; nil: it is of no interest.
+func (q *query) parameter(name string) *string {
+	switch name {
+	case "SdkAppid":
+		return &q.sdkAppID
+	case "CallbackCommand":
+		return &q.command
+	case "Sign":
+		return &q.sign
+	case "RequestTime":
+		return &q.requestTime
+	case "ClientIP":
+		return &q.clientIP
+	case "OptPlatform":
+		return &q.optPlatform
+	}
+	return nil
+}
+
 // unescape returns a parameter's text, or it as it came if it is not escaped properly: it will then fit nothing.
 func unescape(value string) string {
-	if strings.IndexByte(value, '%') < 0 && strings.IndexByte(value, '+') < 0 {
-		return value
-	}
 	text, err := url.QueryUnescape(value)
 	if err != nil {
 		return value
