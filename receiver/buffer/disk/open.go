@@ -58,6 +58,7 @@ func (b *Buffer) start(o Options, dir string) error {
 // open opens the database as it is.
 func (b *Buffer) open(o Options, dir string) error {
 	opts := pebbleOptions(o, b.space)
+	opts.CompactionConcurrencyRange = b.compactions
 	report := opts.EventListener.DataCorruption
 	opts.EventListener.DataCorruption = func(info pebble.DataCorruptionInfo) {
 		report(info)

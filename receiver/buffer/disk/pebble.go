@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -40,6 +41,10 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		EventListener:    listener(o.Log),
 	}
 	opts.Experimental.SpanPolicyFunc = tablesByKind
+	// See compactions.
+	opts.Experimental.L0CompactionConcurrency = opts.L0StopWritesThreshold / 2
+	opts.Experimental.CompactionDebtConcurrency = math.MaxUint64
+	opts.Experimental.CompactionGarbageFractionForMaxConcurrency = func() float64 { return 0 }
 	opts.TargetFileSizes[0] = int64(s.memTableBytes()) //nolint:gosec // a few MiB: one table of each kind, and no more, for a flush
 	for i := range opts.Levels {
 		// Most look-ups are for what is not there: an identity that is new, a lane that is idle.
@@ -49,6 +54,16 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return opts
+}
+
+// compactions is how many compactions may run: one, but none while the database is opened. Opening would wait for it, for seconds where much is
+// stored, and callbacks with it. Only where half as many tables lie above each other as stop all writes does it run nevertheless. Afterwards the first
+// flush begins what is due.
+func (b *Buffer) compactions() (lower, upper int) {
+	if b.running.Load() {
+		return 1, 1
+	}
+	return 0, 1
 }
 
 // tablesByKind has entries that are large and whose keys only grow, which are events, written to tables of their own. Such tables hardly overlap, so
