@@ -59,5 +59,6 @@ unless it says otherwise.
 | one thread more than processors, instead of two | 0.9 µs: a thread that is idle looks for work |
 | one core has three threads nevertheless | p99 at half load 4.8 instead of 7.1 ms with two, and 96 ms with one |
 | filters of identities that err once in a thousand, instead of in a hundred | 0.1 µs |
+| a start that waits for no compaction | ready 20 ms after SIGKILL instead of up to 1.4 s, with 5,000,000 waiting |
 | public authorities' certificates only where TLS is spoken | 0.9 MiB of an idle receiver |
 `
