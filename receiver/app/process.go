@@ -36,5 +36,5 @@ func SetUpProcess() {
 	}
 }
 
-// threads is how many goroutines may compute at a time on so many processors: the store's, one for callbacks, and one more than there are processors.
+// threads is how many goroutines may compute at a time on so many processors: one more than those, and at least the store's and one for callbacks.
 func threads(processors int) int { return max(processors, background) + 1 }

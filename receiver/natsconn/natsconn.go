@@ -120,7 +120,9 @@ func (c *Conn) options(ctx context.Context, o Options) nats.Options {
 	n.ReconnectErrCB = func(_ *nats.Conn, err error) { c.failed(err) }
 	n.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { c.asynchronous(err) }
 	n.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	publicroots.Provide() // a server may ask for TLS whatever its URL says
+	if c.config.CABundleFile == "" {
+		publicroots.Provide() // a server may ask for TLS whatever its URL says
+	}
 	c.addLogin(&n)
 	return n
 }

@@ -72,3 +72,18 @@ func pile(t *testing.T, fs vfs.FS, tables int) {
 		t.Fatal(err)
 	}
 }
+
+func TestTablesToCompact(t *testing.T) {
+	for name, test := range map[string]struct {
+		total uint64
+		want  int
+	}{
+		"a disk whose size nobody knows": {0, 24},
+		"a small disk":                   {128 << 20, 12},
+		"a large disk":                   {10 << 30, 24},
+	} {
+		if got := (&space{total: test.total}).tablesToCompact(); got != test.want {
+			t.Errorf("%s: %d tables at a time, want %d", name, got, test.want)
+		}
+	}
+}

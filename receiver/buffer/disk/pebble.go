@@ -28,10 +28,8 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 		MemTableSize:       s.memTableBytes(),
 		// Two to write to while two are flushed: enough for a burst, and still bounded.
 		MemTableStopWritesThreshold: 4,
-		// What is compacted is rewritten. Waiting for two dozen tables at a time costs look-ups little, as filters spare them nearly all of them, and
-		// saves a twentieth of all that is computed. Pebble counts each table that lies above another twice.
-		L0CompactionThreshold: 48,
-		L0StopWritesThreshold: 72,
+		L0CompactionThreshold:       2 * s.tablesToCompact(), // Pebble counts each table that lies above another twice
+		L0StopWritesThreshold:       3 * s.tablesToCompact(), // here once
 		// One core at most: the hot path needs the others.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
 		MaxOpenFiles:               512,
@@ -57,8 +55,8 @@ func pebbleOptions(o Options, s *space) *pebble.Options {
 }
 
 // compactions is how many compactions may run: one, but none while the database is opened. Opening would wait for it, for seconds where much is
-// stored, and callbacks with it. Only where half as many tables lie above each other as stop all writes does it run nevertheless. Afterwards the first
-// flush begins what is due.
+// stored, and callbacks with it. What is due then begins with the first flush. Each start adds a table: where half as many lie above each other as stop
+// all writes, so that a receiver was killed again and again, opening does wait.
 func (b *Buffer) compactions() (lower, upper int) {
 	if b.running.Load() {
 		return 1, 1

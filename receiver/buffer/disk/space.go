@@ -68,6 +68,16 @@ func (s *space) memTableBytes() uint64 {
 	return min(max(s.total/64, minMemTableBytes), maxMemTableBytes)
 }
 
+// tablesToCompact is how many tables that lie above each other are compacted at a time. What is compacted is rewritten: waiting for more of them saves a
+// twentieth to a tenth of all that is computed, and costs look-ups little, as filters spare them nearly all tables. On a small disk they would take too
+// much of it.
+func (s *space) tablesToCompact() int {
+	if s.memTableBytes() < maxMemTableBytes {
+		return 12
+	}
+	return 24
+}
+
 // reserve is what Append leaves free: a tenth of the disk, and at least the logs and flushes of all memtables.
 func (s *space) reserve() uint64 {
 	return max(min(s.total/10, maxReserveBytes), 8*s.memTableBytes())

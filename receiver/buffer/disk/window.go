@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	// firstFilter is how many identities a bucket's first filter is made for, at 1.8 bytes each; each further one is made for twice as
+	// firstFilter is how many identities a bucket's first filter is made for, at 1.2 bytes each; each further one is made for twice as
 	// many, up to largestFilter. Beyond about 8 million in a bucket the last filter fills up, and more look-ups go to the disk.
 	firstFilter   = 1 << 18
 	largestFilter = 1 << 22
-	// falsePositives is the share of new identities that are looked up on disk for nothing, for each filter.
-	falsePositives = 0.001
+	// falsePositives is the share of new identities that are looked up on disk for nothing, for each filter. A tenth of that would take half as much
+	// memory again, which with a long window is tens of MiB, and spare hardly any time.
+	falsePositives = 0.01
 	// warmChunk is how many identities are read between two turns for the committer.
 	warmChunk = 1000
 	// A bucket takes identities in for half of the window's length, within these. Longer: fewer look-ups for each event. Shorter: less is kept beyond

@@ -115,9 +115,6 @@ func NewHTTP(cfg config.Target, secrets config.Secrets, o HTTPOptions) (*HTTP, e
 	if err != nil {
 		return nil, err
 	}
-	if roots == nil && u.Scheme == "https" {
-		publicroots.Provide()
-	}
 	address := ""
 	if h.plain = newPlain(h.request, h.constant); h.plain != nil {
 		address = h.plain.address
@@ -190,6 +187,9 @@ func (h *HTTP) sendOther(ctx context.Context, e *event.Event, fields []byte, tim
 	ctx, end := boundConnections(ctx)
 	defer end()
 	// The transport itself, not an http.Client: a client follows redirects and puts the URL into its errors.
+	if h.request.URL.Scheme == "https" && h.connections.tls.RootCAs == nil {
+		publicroots.Provide() // not before: who only checks an endpoint needs none
+	}
 	resp, err := h.connections.at(h.now()).RoundTrip(h.newRequest(ctx, e, fields))
 	if err != nil {
 		return h.failure(ctx, err, timeout)

@@ -81,9 +81,6 @@ func kafkaDialer(c *config.KafkaTarget, secrets config.Secrets, g guard) (func(c
 	if conf.RootCAs, err = c.TLS.Roots(secrets); err != nil {
 		return nil, fmt.Errorf("target.kafka.tls.%w", err)
 	}
-	if conf.RootCAs == nil {
-		publicroots.Provide()
-	}
 	own, err := c.TLS.Certificate(secrets)
 	if err != nil {
 		return nil, fmt.Errorf("target.kafka.tls.%w", err)
@@ -93,6 +90,9 @@ func kafkaDialer(c *config.KafkaTarget, secrets config.Secrets, g guard) (func(c
 	}
 	encrypted := &tls.Dialer{NetDialer: unencrypted, Config: conf}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if conf.RootCAs == nil {
+			publicroots.Provide() // not before: who only checks an endpoint needs none
+		}
 		limited, cancel := context.WithTimeout(ctx, brokerDialTimeout)
 		defer cancel()
 		conn, err := encrypted.DialContext(limited, network, address)
