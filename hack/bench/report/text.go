@@ -38,6 +38,7 @@ unless it says otherwise.
 | a second commit that is applied while the first is synced | 1 to 2 µs more, and fewer a second |
 | other goroutines let run before the log is synced | no gain |
 | filters of identities that err once in a thousand, instead of in a hundred | 0.1 µs less, and half as much memory again |
+| a commit that waits for nobody where one caller is alone | p50 of one connection 5 hundredths less, but as much fewer a second over 16; made to remember how many there were, no gain over either |
 | a commit that is woken by the callback that makes its group large enough, instead of a look every 60 µs | 1 to 2 µs more, and no more a second |
 | a lower priority (` + "`nice`" + ` 5 and 19) for threads that flush and compact | p99 at half load mostly 2.4 to 3.3 instead of 4.6 to 4.9 ms, in single rounds up to 21 ms instead of 8: who waits for such a thread waits for longer |
 | flushes and compactions that pause after each 8 to 64 KiB that they write | p99 at half load 1.7 to 3.9 instead of 3.5 to 4.1 ms, and up to 1 µs more |
@@ -59,5 +60,6 @@ unless it says otherwise.
 | one thread more than processors, instead of two | 0.9 µs: a thread that is idle looks for work |
 | one core has three threads nevertheless | p99 at half load 4.8 instead of 7.1 ms with two, and 96 ms with one |
 | a start that hardly ever waits for a compaction | ready 20 ms after SIGKILL instead of up to 1.4 s, with 5,000,000 waiting |
+| 40 instead of 64 MiB for memtables and blocks, and 160 instead of 144 MiB until memory comes before speed | 1 µs; at twice the saturation 24,000 instead of 14,500 a second are accepted, with p99 150 instead of 310 ms since sent: the garbage collector had never rested |
 | public authorities' certificates only where TLS may be spoken | 0.9 MiB of an idle receiver |
 `

@@ -16,8 +16,9 @@ import (
 )
 
 // cacheBytes bounds the memory for memtables, which Pebble takes out of the cache, and for blocks read back from disk. What is left for blocks must
-// hold the indexes and filters: with those in memory, the look-up of a new event's identity hardly ever reads the disk.
-const cacheBytes = 64 << 20
+// hold the indexes and filters: with those in memory, the look-up of a new event's identity hardly ever reads the disk. More would fill with events,
+// which are read once, and leave the garbage collector less room: without cgo, all of this is in Go's heap.
+const cacheBytes = 40 << 20
 
 // pebbleOptions sizes the database for a pod of 256 MiB, whatever the backlog.
 func pebbleOptions(o Options, s *space) *pebble.Options {
