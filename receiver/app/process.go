@@ -12,7 +12,7 @@ const (
 	// with Go's default of 100 a receiver under load would collect many times a second, and callbacks would wait for it.
 	gcPercent = 400
 	// memoryLimit is where collecting comes before speed: below the 256 MiB that a receiver may take, with room for what Go does not count. What
-	// lives in an overload, about 90 MiB with 2,000 connections, must stay well below it, or the collector never rests.
+	// lives in an overload, 80 to 95 MiB with 2,000 connections, must stay well below it, or the collector never rests.
 	memoryLimit = 160 << 20
 	// background is how many goroutines of the store may compute for a second at a stretch: a flush and a compaction. If those have all the threads that
 	// there are, the scheduler looks for what has come in only every 10 ms; with one more, the system shares the processors out. On one core
